@@ -1,0 +1,64 @@
+"""The command line. One file per command; a command's file is imported only when that command runs.
+
+`COMMANDS` is the whole table of contents: `appliance --help` and shell completion read it without importing
+anything. A command module `appliance.cli.NAME` exposes one click command (or group) called `command`.
+"""
+
+import importlib
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from appliance.errors import ApplianceError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name: (module, one line for --help)
+    "version": ("version", "Print the version of this file"),
+    "verify": ("verify", "Check every byte of a package against its manifest"),
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"appliance.cli.{COMMANDS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def appliance(**_: Any) -> None:
+    """A private cloud in one file, for servers without internet."""
+
+
+def main() -> NoReturn:
+    """Run the command line; exits 0, 1 failure, 2 wrong usage, 3 refused, 4 a wait ran out."""
+    try:
+        appliance.main(prog_name="appliance", standalone_mode=False)
+    except ApplianceError as error:
+        _complain("\n".join(error.lines()))
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        _complain("Interrupted.")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _complain(text: str) -> None:
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(text, err=True)

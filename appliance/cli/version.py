@@ -1,0 +1,18 @@
+"""`appliance version`."""
+
+import platform
+
+import click
+
+from appliance import RELEASE_COUNTER, VERSION
+from appliance.cli.output import Format, format_option, show
+
+
+@click.command("version")
+@format_option
+def command(output: Format) -> None:
+    """Print the version of this file."""
+    if output == "table":
+        click.echo(f"appliance {VERSION}")
+        return
+    show({"version": VERSION, "release": RELEASE_COUNTER, "architecture": platform.machine()}, output)
