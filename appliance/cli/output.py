@@ -11,7 +11,7 @@ Format = Literal["table", "json", "yaml"]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def format_option(function: _F) -> _F:
+def format_option[F: Callable[..., Any]](function: F) -> F:
     """Adds `-o table|json|yaml`, passed as `output`."""
     option = click.option(
         "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="How to print the result."

@@ -1,0 +1,54 @@
+"""What a manager and an agent say to each other on the control session: one JSON object per line.
+
+The agent opens with `Hello`; the manager answers with `Orders` that carry everything (`full`), then sends only
+changes. The agent reports what it sees; reports are idempotent, so a repeated or reordered one does no harm.
+"""
+
+import msgspec
+
+from appliance.model.instance import Assignment, InstanceStatus
+from appliance.model.node import NodeFacts, Peer
+
+LARGEST_MESSAGE = 8 * 1024 * 1024
+"""Bytes of one line; a longer one ends the session."""
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
+    """First message of an agent: who it is and everything it runs."""
+
+    node: str
+    facts: NodeFacts
+    vtep_mac: str
+    statuses: tuple[InstanceStatus, ...]
+    clock: float
+    """Seconds since the epoch on the agent's clock."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
+    """Instances whose status changed."""
+
+    statuses: tuple[InstanceStatus, ...]
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
+    clock: float
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
+    """What the node has to run. With `full`, instances not listed are to be removed (sidecars excepted)."""
+
+    full: bool
+    assignments: tuple[Assignment, ...] = ()
+    forget: tuple[str, ...] = ()
+    """Instances that are gone from the store after the node reported them removed."""
+
+
+class Peers(msgspec.Struct, frozen=True, kw_only=True, tag="peers"):
+    """All nodes of the overlay, this one included, and the names of all instances (name → address)."""
+
+    peers: tuple[Peer, ...]
+    names: dict[str, str]
+
+
+FromAgent = Hello | Report | Heartbeat
+FromManager = Orders | Peers

@@ -1,0 +1,62 @@
+"""The cluster: the set of nodes that share one etcd and one CA."""
+
+import msgspec
+
+HTTPS_PORT = 8443
+LINK_PORT = 8444
+ETCD_CLIENT_PORT = 2379
+ETCD_PEER_PORT = 2380
+REGISTRY_PORT = 5000
+
+SYSTEM_SERVICE = "system"
+"""The service whose instances are the sidecars; users cannot apply a service of this name."""
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """Written once by `up`.
+
+    `network` is the address range of the overlay in CIDR form; node number N uses its Nth /24.
+    `ca_fingerprint` is the lower-case hex SHA-256 of the CA certificate in DER form.
+    """
+
+    id: str
+    name: str
+    url: str
+    network: str
+    ca_fingerprint: str
+    created_at: str
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who may log in. `password` is in the form that `security/accounts.py` writes and checks."""
+
+    name: str
+    password: str
+    roles: tuple[str, ...] = ("admin",)
+    created_at: str
+
+
+class JoinToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token as the store keeps it: never the secret, only its hash. `used_by` is the node id once used."""
+
+    id: str
+    secret_hash: str
+    role: str
+    created_at: str
+    expires_at: str
+    used_by: str = ""
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that was loaded into the cluster's registry.
+
+    `reference` is what a spec says (``shop/web:1.4``); `pull` is what a node asks its loopback registry for, by
+    manifest digest; `id` is the digest of the image's configuration, which is how an image is recognised.
+    """
+
+    reference: str
+    id: str
+    pull: str
+    architecture: str
+    size: int
+    loaded_at: str

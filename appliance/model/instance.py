@@ -1,0 +1,131 @@
+"""An instance: replica number i of a deploy, from the wish for it to what was seen of it.
+
+Four values, four writers: the orchestrator writes `Instance`, the scheduler `Binding`, a manager derives an
+`Assignment` from both for the node, and the node reports an `InstanceStatus`.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from appliance.model.service import Container, Volume
+
+Desired = Literal["running", "stopped", "removed"]
+InstanceState = Literal[
+    "pending",  # no node yet
+    "assigned",  # bound to a node that has not reported on it yet
+    "preparing",  # its images or network are being brought
+    "starting",  # containers are being created or have not passed their first readiness probe
+    "running",  # every container runs (whether it is ready is a field of its own)
+    "backoff",  # a container keeps failing; waiting before the next try
+    "stopping",
+    "stopped",  # as somebody wished
+    "removed",  # nothing of it is left on the node
+    "unreachable",  # its node cannot be reached; what is shown is the last that was known
+]
+
+
+def instance_name(service: str, deploy: str, index: int) -> str:
+    """``shop/web-2``."""
+    return f"{service}/{deploy}-{index}"
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """The wish for one instance. `restart` counts restarts that a person asked for."""
+
+    name: str
+    service: str
+    deploy: str
+    index: int
+    revision: int
+    desired: Desired = "running"
+    restart: int = 0
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an instance lives, decided once. `ip` is its address in the overlay for good."""
+
+    instance: str
+    node: str
+    ip: str
+    bound_at: str
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an instance has no node: one sentence for people, and how many nodes each filter turned away."""
+
+    instance: str
+    reason: str
+    counts: dict[str, int] = {}
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder or file of the host inside a sidecar's container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class PlannedContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """A container as a node has to run it. `image_id` recognises the image, `pull` fetches it ("" : in the bundle).
+
+    `mounts`, `capabilities` and `tmpfs` are for sidecars; the spec reader never fills them.
+    """
+
+    name: str
+    spec: Container
+    image_id: str = ""
+    pull: str = ""
+    mounts: tuple[Mount, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance as its node has to run it. The node keeps it on disk and needs nobody to act on it.
+
+    `host_network`: the containers use the host's own network (sidecars); then `ip` is empty.
+    """
+
+    instance: str
+    service: str
+    deploy: str
+    index: int
+    revision: int
+    rank: int = 0
+    desired: Desired = "running"
+    restart: int = 0
+    ip: str = ""
+    host_network: bool = False
+    containers: tuple[PlannedContainer, ...]
+    volumes: dict[str, Volume] = {}
+    stop_grace: float = 10.0
+
+
+class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A container as the engine shows it. `id` is the engine's, `started_at` RFC 3339 or empty."""
+
+    name: str
+    id: str
+    image: str
+    state: str
+    started_at: str = ""
+    exit_code: int | None = None
+    restarts: int = 0
+
+
+class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node last saw of an instance. `since`: when `state` last changed; `revision`: the one that runs."""
+
+    instance: str
+    node: str
+    state: InstanceState
+    ready: bool = False
+    ip: str = ""
+    revision: int = 0
+    restart: int = 0
+    restarts: int = 0
+    since: str = ""
+    message: str = ""
+    containers: tuple[ContainerStatus, ...] = ()

@@ -1,0 +1,116 @@
+"""The cluster's state as typed tables over an in-memory copy, which every reader in a manager shares.
+
+Reads never leave the process. A write goes to the store as operations made here (`put`, `delete`), committed together
+with what they depend on (`unchanged`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from appliance.model.cluster import Cluster, Image, JoinToken, User
+from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
+from appliance.model.node import NodeSpec, NodeStatus
+from appliance.model.service import Revision, ServiceHead
+from appliance.store import keys
+from appliance.store.codec import decode, encode
+from appliance.store.store import Delete, Entry, Expect, Put
+
+
+class Copy(Protocol):
+    """A copy of everything below a prefix of the store, kept fresh by a watch (`mirror.py`; thread-safe)."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision that the copy has reached."""
+        ...
+
+    def get(self, key: str) -> Entry | None: ...
+
+    def below(self, prefix: str) -> list[Entry]:
+        """Entries below `prefix` in key order, as of one moment."""
+        ...
+
+    def wait_for(self, revision: int, timeout: float) -> bool:
+        """Wait until the copy has reached `revision`: call it with a commit's result to read your own write."""
+        ...
+
+    def subscribe(self, prefix: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back (from the mirror's thread; must be quick, e.g. `Loop.wake`) after every change below `prefix`.
+
+        Returns a function that ends the subscription.
+        """
+        ...
+
+
+class Table[T]:
+    """All values of one kind, by name (the part of the key after the table's prefix). Decoded values are cached."""
+
+    def __init__(self, copy: Copy, prefix: str, kind: type[T]) -> None:
+        self.prefix = prefix
+        self._copy = copy
+        self._kind = kind
+        self._decoded: dict[str, tuple[int, T]] = {}
+
+    def get(self, name: str) -> T | None:
+        entry = self._copy.get(self.prefix + name)
+        return None if entry is None else self._value(entry)
+
+    def all(self) -> dict[str, T]:
+        """Name → value, in key order."""
+        entries = self._copy.below(self.prefix)
+        if len(self._decoded) > 2 * len(entries) + 64:
+            self._decoded.clear()
+        return {entry.key[len(self.prefix) :]: self._value(entry) for entry in entries}
+
+    def below(self, name: str) -> Iterator[tuple[str, T]]:
+        """Values whose names start with `name`."""
+        for entry in self._copy.below(self.prefix + name):
+            yield entry.key[len(self.prefix) :], self._value(entry)
+
+    def unchanged(self, name: str) -> Expect:
+        """The condition that nobody has changed (or made) this value since this copy saw it."""
+        entry = self._copy.get(self.prefix + name)
+        return Expect(self.prefix + name, 0 if entry is None else entry.revision)
+
+    def put(self, name: str, value: T, *, lease: int = 0) -> Put:
+        return Put(self.prefix + name, encode(value), lease)
+
+    def delete(self, name: str) -> Delete:
+        return Delete(self.prefix + name)
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        return self._copy.subscribe(self.prefix, callback)
+
+    def _value(self, entry: Entry) -> T:
+        known = self._decoded.get(entry.key)
+        if known is not None and known[0] == entry.revision:
+            return known[1]
+        value = decode(entry.value, self._kind, where=entry.key)
+        self._decoded[entry.key] = (entry.revision, value)
+        return value
+
+
+class State:
+    """Every table of the cluster."""
+
+    def __init__(self, copy: Copy) -> None:
+        self.copy = copy
+        self.users = Table(copy, keys.USERS, User)
+        self.tokens = Table(copy, keys.TOKENS, JoinToken)
+        self.images = Table(copy, keys.IMAGES, Image)
+        self.nodes = Table(copy, keys.NODES, NodeSpec)
+        self.services = Table(copy, keys.SERVICES, ServiceHead)
+        self.instances = Table(copy, keys.INSTANCES, Instance)
+        self.bindings = Table(copy, keys.BINDINGS, Binding)
+        self.refusals = Table(copy, keys.REFUSALS, Refusal)
+        self.node_status = Table(copy, keys.NODE_STATUS, NodeStatus)
+        self.instance_status = Table(copy, keys.INSTANCE_STATUS, InstanceStatus)
+        self.revisions = Table(copy, keys.REVISIONS, Revision)
+
+    def cluster(self) -> Cluster | None:
+        """None until `up` has written it."""
+        entry = self.copy.get(keys.CLUSTER)
+        return None if entry is None else decode(entry.value, Cluster, where=entry.key)
+
+    def revision(self, service: str, number: int) -> Revision | None:
+        return self.revisions.get(keys.revision_key(service, number)[len(keys.REVISIONS) :])
