@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tomllib
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ CARRIED_TOO = ("tzdata",)
 
 TOOLS = ("pex", "setuptools", "mkdocs", "mkdocs-material")
 _GLIBC_NEWEST, _GLIBC_OLDEST = 41, 5
-_RECIPE = 3
+_RECIPE = 4
 
 
 def tools(workshop: Workshop) -> Path:
@@ -145,6 +146,7 @@ def make_pex(architecture: Architecture, workshop: Workshop) -> Path:
                 *("-m", "pex", "--no-pypi", "--pre-resolved-dists", collected, "-D", source, "-o", stage / "out.pex"),
                 *("--entry-point", "appliance.cli:main", "--no-pre-install-wheels", "--no-compile"),
                 *("--complete-platform", platform, "--pex-root", stage / "pex-root", "--no-build"),
+                *(f"{name}=={version}" for name, version in locked_packages()),
                 failure="pex could not put the product together.",
                 paths=[tools(workshop)],
                 TMPDIR=str(stage),
@@ -186,8 +188,6 @@ def bytecode_of_own_code(workshop: Workshop) -> Path:
 
 def _as_pex(collected: Path, target: Path) -> None:
     """The wheels under the names that they have inside a PEX, so that one routine lays both out."""
-    import zipfile
-
     with zipfile.ZipFile(target, "w") as archive:
         for wheel in sorted(collected.glob("*.whl")):
             archive.write(wheel, f".deps/{wheel.name}")
