@@ -1,0 +1,41 @@
+"""Files that survive a kill or a power cut: written aside, synced, renamed, and the folder synced."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600) -> None:
+    """Afterwards `path` holds exactly `data`, or, had anything failed, what it held before. Makes parent folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with temporary.open("wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_if_changed(path: Path, data: bytes | str, *, mode: int = 0o600) -> bool:
+    """Write atomically unless `path` holds `data` already; says whether it wrote."""
+    raw = data.encode() if isinstance(data, str) else data
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_bytes() == raw:
+            return False
+    write_atomic(path, raw, mode=mode)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or unlink in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,114 @@
+"""Where our files lie on a node; everything is below one root (``/``, or what `--root` says)."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below a root. The runtime is not here: all roots of a machine share ``/opt/appliance/runtime``."""
+
+    root: Path
+
+    @property
+    def root_id(self) -> str:
+        """Tells the containers of this root from those of others on the same engine."""
+        return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
+
+    @property
+    def opt(self) -> Path:
+        return self.root / "opt/appliance"
+
+    @property
+    def releases(self) -> Path:
+        return self.opt / "releases"
+
+    @property
+    def current(self) -> Path:
+        """Link to the folder of the release in use."""
+        return self.opt / "current"
+
+    @property
+    def etc(self) -> Path:
+        return self.root / "etc/appliance"
+
+    @property
+    def pki(self) -> Path:
+        return self.etc / "pki"
+
+    @property
+    def sidecar_files(self) -> Path:
+        """Configuration of the sidecars, one folder each."""
+        return self.etc / "sidecars"
+
+    @property
+    def first_password(self) -> Path:
+        """The first admin password, until it has been shown."""
+        return self.etc / "first-password"
+
+    @property
+    def var(self) -> Path:
+        return self.root / "var/lib/appliance"
+
+    @property
+    def node_file(self) -> Path:
+        return self.var / "node.json"
+
+    @property
+    def cluster_file(self) -> Path:
+        """What the first manager writes into the store when the store is empty."""
+        return self.var / "cluster.json"
+
+    @property
+    def assignments(self) -> Path:
+        return self.var / "assignments"
+
+    @property
+    def volumes(self) -> Path:
+        return self.var / "volumes"
+
+    @property
+    def engine_data(self) -> Path:
+        return self.var / "engine"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "var/log/appliance"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run/appliance"
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.run / "admin.sock"
+
+    @property
+    def admin_live_socket(self) -> Path:
+        return self.run / "admin-live.sock"
+
+    @property
+    def web_sockets(self) -> Path:
+        """Folder of the two sockets that nginx may reach; nothing else lies in it."""
+        return self.run / "web"
+
+    @property
+    def web_socket(self) -> Path:
+        return self.web_sockets / "api.sock"
+
+    @property
+    def web_live_socket(self) -> Path:
+        return self.web_sockets / "live.sock"
+
+    @property
+    def engine_socket(self) -> Path:
+        return self.run / "docker.sock"
+
+    @property
+    def agent_status(self) -> Path:
+        return self.run / "agent.json"
+
+    @property
+    def run_pid(self) -> Path:
+        return self.run / "run.pid"

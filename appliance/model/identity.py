@@ -1,0 +1,30 @@
+"""What a node knows of itself and its cluster from its own disk, without asking anybody."""
+
+import msgspec
+
+from appliance.model.cluster import Cluster, User
+from appliance.model.node import Dial, NodeSpec, Role
+
+
+class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """`managers`: addresses (HOST:PORT) of the managers' link. `engine`: path of the engine's socket, "" : our own."""
+
+    id: str
+    name: str
+    number: int
+    address: str
+    roles: tuple[Role, ...]
+    dial: Dial = "agent"
+    cluster_id: str
+    cluster_name: str
+    network: str
+    managers: tuple[str, ...]
+    engine: str = ""
+
+
+class FirstState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the first manager puts into an empty store."""
+
+    cluster: Cluster
+    admin: User
+    node: NodeSpec

@@ -1,0 +1,31 @@
+"""The registry sidecar: where nodes pull users' images from, by way of their own loopback address."""
+
+from appliance.model.cluster import REGISTRY_PORT
+from appliance.model.instance import Mount
+from appliance.model.service import Probe
+from appliance.sidecars.sidecar import Sidecar, sidecar
+
+_CONFIG = f"""version: 0.1
+log:
+  level: warn
+  accesslog:
+    disabled: true
+storage:
+  filesystem:
+    rootdirectory: /data
+  delete:
+    enabled: true
+http:
+  addr: 127.0.0.1:{REGISTRY_PORT}
+"""
+
+
+def registry(*, data: str, config: str) -> Sidecar:
+    """`data` and `config` are folders of the host. It listens on loopback only; other nodes come through the link."""
+    return sidecar(
+        "registry",
+        command=("serve", "/config/config.yml"),
+        mounts=(Mount(source=data, target="/data"), Mount(source=config, target="/config", read_only=True)),
+        ready=Probe(http="/", port=REGISTRY_PORT, every=2.0, timeout=2.0),
+        files={"config.yml": (_CONFIG, 0o644)},
+    )

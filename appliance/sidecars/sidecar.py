@@ -1,0 +1,45 @@
+"""What every sidecar's file yields: an instance for the supervisor, and the configuration files it reads."""
+
+from dataclasses import dataclass, field
+
+from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.instance import Assignment, Mount, PlannedContainer
+from appliance.model.service import Container, Health, Probe, Resources
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """`files`: path below the sidecar's own configuration folder → (text, mode)."""
+
+    assignment: Assignment
+    files: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.assignment.deploy
+
+
+def sidecar(
+    name: str,
+    *,
+    command: tuple[str, ...],
+    mounts: tuple[Mount, ...],
+    ready: Probe,
+    resources: Resources = Resources(),
+    files: dict[str, tuple[str, int]] | None = None,
+    rank: int = 0,
+) -> Sidecar:
+    """A sidecar of one container on the host's own network, from the image ``appliance/NAME`` of the bundle."""
+    container = Container(image=f"appliance/{name}", command=command, health=Health(ready=ready), resources=resources)
+    assignment = Assignment(
+        instance=f"{SYSTEM_SERVICE}/{name}-0",
+        service=SYSTEM_SERVICE,
+        deploy=name,
+        index=0,
+        revision=1,
+        rank=rank,
+        host_network=True,
+        containers=(PlannedContainer(name=name, spec=container, mounts=mounts),),
+        stop_grace=10.0,
+    )
+    return Sidecar(assignment, files or {})
