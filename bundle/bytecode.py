@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 
-
 def compile_tree(tree: Path) -> int:
     """Compile every source below `tree` that compiles, in sorted order; returns how many did."""
     count = 0

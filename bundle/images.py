@@ -211,8 +211,9 @@ def own_layer(recipe: Recipe) -> Layer:
                 for name in names:
                     layer.addfile(link(f"usr/bin/{name}", program))
             for path in files:
-                mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-                add_bytes(layer, str(path.relative_to(recipe.files)), path.read_bytes(), mode)
+                executable = path.stat().st_mode & 0o100
+                content = path.read_bytes()
+                add_bytes(layer, str(path.relative_to(recipe.files)), content, 0o755 if executable else 0o644)
 
     return _finished(cached("layers", key, make))
 
@@ -228,7 +229,7 @@ def _finished(place: Path) -> Layer:
     packed = place / "layer.tar.gz"
     if not note.exists():
         with gzip.open(packed) as stream:
-            diff_id = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+            diff_id = hashlib.file_digest(stream, "sha256").hexdigest()
         content = {"sha256": file_digest(packed), "size": packed.stat().st_size, "diff_id": diff_id}
         draft = note.with_suffix(".new")
         draft.write_text(json.dumps(content))

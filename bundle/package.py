@@ -12,7 +12,6 @@ reads this format; `bundle/boot/unpack.py` reads the little that the first start
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -107,7 +106,7 @@ def write_package(out: Path, parts: Sequence[Part], facts: Mapping[str, Any], *,
         if package.tell() != data_start + manifest["size"]:
             raise BuildFailed("The package did not come out as long as planned.", next="build again")
     draft.chmod(0o755)
-    os.replace(draft, out)
+    draft.replace(out)
 
 
 def header(manifest: bytes, signature_size: int = 0) -> bytes:

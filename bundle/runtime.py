@@ -41,7 +41,17 @@ _STDLIB_LEFT_OUT = {
     "turtle.py",
     "turtledemo",
 }
-_EXTENSIONS_LEFT_OUT = ("_test", "_xxtest", "_curses", "_dbm", "_gdbm", "_tkinter", "readline", "xxlimited", "_ctypes_test")
+_EXTENSIONS_LEFT_OUT = (
+    "_test",
+    "_xxtest",
+    "_curses",
+    "_dbm",
+    "_gdbm",
+    "_tkinter",
+    "readline",
+    "xxlimited",
+    "_ctypes_test",
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,12 @@ class Patchelf:
         key = digest_of("tools", _RECIPE, [deb.sha256 for deb, _ in tools])
         self.root = cached("tools", key, lambda place: _extract(tools, place))
         libraries = self.root / "usr/lib" / machine.triplet
-        self._command = [libraries / machine.loader, "--library-path", libraries, self.root / "usr/bin/patchelf"]
+        self._command: list[str | Path] = [
+            libraries / machine.loader,
+            "--library-path",
+            libraries,
+            self.root / "usr/bin/patchelf",
+        ]
 
     def needed(self, file: Path) -> list[str]:
         """The libraries that an ELF file names."""
@@ -217,7 +232,13 @@ def make_engine(debs: Debs, architecture: Architecture, patchelf: Patchelf, tree
 
 
 def _copy(
-    unit: Unit, root: Path, architecture: Architecture, patchelf: Patchelf, tree: Path, home: Path, loads: Sequence[Path]
+    unit: Unit,
+    root: Path,
+    architecture: Architecture,
+    patchelf: Patchelf,
+    tree: Path,
+    home: Path,
+    loads: Sequence[Path],
 ) -> None:
     """Programs, loader and the closure of libraries from an unpacked Debian tree into a runtime's `bin` and `lib`."""
     (tree / "bin").mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bundle.archive import tar_gz, add_tree
+from bundle.archive import add_tree, tar_gz
 from bundle.boot import unpack
 from bundle.runtime import Workshop
 from bundle.workshop import ARCHITECTURES, CHECKOUT, Architecture, cached, digest_of, file_digest, native, remove, step
@@ -50,7 +50,7 @@ def test_environment(workshop: Workshop) -> Path:
         _install(workshop, [TEST_LOCK], place)
         staged = place.with_name(f"{place.name}.own")
         workshop.pip(
-            *("install", "--no-deps", "--no-index", "--no-compile", "--target", staged),
+            *("install", "--no-deps", "--no-index", "--no-compile", "--target", str(staged)),
             *sorted(own.glob("*.whl")),
             failure="The locked wheels could not be installed for the tests.",
         )
@@ -80,7 +80,8 @@ def wheels(architecture: Architecture, workshop: Workshop) -> Path:
         wanted = place.with_name(f"{place.name}.txt")
         wanted.write_text("\n".join(binary))
         workshop.pip(
-            *("download", "--no-deps", "--require-hashes", "-r", wanted, "-d", place, *_target(architecture)),
+            *("download", "--no-deps", "--require-hashes", "-r", str(wanted), "-d", str(place)),
+            *_target(architecture),
             failure="The locked wheels could not be downloaded.",
         )
         wanted.write_text("\n".join(source))
@@ -266,9 +267,7 @@ def _write_lock(lock: Path, pins: dict[str, set[str]], *, add: bool = False) -> 
     lock.write_text("\n".join(lines) + "\n")
 
 
-def _resolve(
-    workshop: Workshop, wanted: Sequence[str], architectures: Iterable[Architecture]
-) -> dict[str, set[str]]:
+def _resolve(workshop: Workshop, wanted: Sequence[str], architectures: Iterable[Architecture]) -> dict[str, set[str]]:
     """`name==version` -> hashes of the files that the architectures would install."""
     pins: dict[str, set[str]] = {}
     with _Staged(workshop.home.with_name(f"resolve-{os.getpid()}")) as stage:
@@ -281,7 +280,7 @@ def _resolve(
         for architecture in architectures:
             report = workshop.pip(
                 *("install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-", *local),
-                *("--target", stage / "nowhere", *_target(architecture)),
+                *("--target", str(stage / "nowhere"), *_target(architecture)),
                 *[word for word in wanted if not word.startswith(tuple(f"{name}==" for name in SOURCE_ONLY))],
                 failure="The dependencies could not be resolved.",
             )

@@ -3,7 +3,7 @@
 import os
 import sys
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)) + "/site")
+sys.path.append(__file__.rpartition("/")[0] + "/site")
 sys.argv[0] = "appliance"
 os.environ["APPLIANCE_FILE"] = os.path.realpath(os.environ["APPLIANCE_FILE"])
 
