@@ -18,7 +18,7 @@ from bundle.debian import Deb, Wanted
 from bundle.workshop import CHECKOUT, Architecture, BuildFailed, cached, digest_of, file_digest, native, run
 
 RUNTIME_HOME = Path("/opt/appliance/runtime")
-_RECIPE = 5
+_RECIPE = 6
 """Raise when a runtime comes out differently for the same packages."""
 
 _BOOT = CHECKOUT / "bundle" / "boot"
@@ -128,13 +128,14 @@ class Patchelf:
         """The libraries that an ELF file names."""
         return self._run("--print-needed", file).split()
 
-    def relocate(self, file: Path, interpreter: Path, rpath: str) -> None:
-        """Make a program look for libraries in `rpath` first and start with `interpreter`.
+    def relocate(self, file: Path, interpreter: Path, libraries: Path) -> None:
+        """Make a program look in `libraries` first and start with `interpreter`.
 
+        The folder is named absolutely: the loader cannot work out `$ORIGIN` where /proc is not mounted.
         Two runs in this order: patchelf 0.18 asked for both at once, or the other way round, writes a CPython
         that dies at its first instruction.
         """
-        self._run("--force-rpath", "--set-rpath", rpath, file)
+        self._run("--force-rpath", "--set-rpath", libraries, file)
         self._run("--set-interpreter", interpreter, file)
 
     def _run(self, *arguments: str | Path) -> str:
@@ -253,7 +254,7 @@ def _copy(
     for name in sorted(libraries - {architecture.loader}):
         shutil.copy2((folder / name).resolve(), tree / "lib" / name)
     for program in dynamic:
-        patchelf.relocate(program, home / "lib" / architecture.loader, "$ORIGIN/../lib")
+        patchelf.relocate(program, home / "lib" / architecture.loader, home / "lib")
 
 
 def closure(

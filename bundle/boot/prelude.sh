@@ -74,7 +74,7 @@ unpack() (
 
 complete "$shared" && start "$shared" "$@"
 
-machine=$(uname -m 2>/dev/null)
+machine=$(uname -m)
 if [ "${machine:-@MACHINE@}" != @MACHINE@ ]; then
 	fail "This file is for @MACHINE@ machines; this one is $machine." "$file" \
 		"programs of one architecture do not run on another" "take the appliance file that was built for $machine"
@@ -99,10 +99,10 @@ for folder in "${XDG_CACHE_HOME:-}" "${HOME:+$HOME/.cache}" "/var/tmp/appliance-
 	/*) ;;
 	*) continue ;;
 	esac
-	(umask 077 && mkdir -p "$folder") 2>/dev/null
+	(umask 077 && mkdir -p "$folder") 2>&-
 	ours "$folder" || continue
 	base=$folder/appliance-runtime
-	mkdir -p "$base" 2>/dev/null
+	mkdir -p "$base" 2>&-
 	ours "$base" || continue
 	complete "$base" && start "$base" "$@"
 	said=$(unpack "$base" 2>&1) && complete "$base" && start "$base" "$@"
