@@ -1,0 +1,66 @@
+"""Putting a release under the root: versioned folders, and a `current` link that changes in one step."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from appliance import VERSION
+from appliance.errors import ApplianceError
+from appliance.host.files import sync_folder
+from appliance.host.layout import Layout
+
+
+def install_release(layout: Layout, file: Path) -> Path:
+    """Copy the package `file` below ``releases/`` and make it current; returns its new path.
+
+    A file that is already there with the same bytes is kept, so a running release is never written to. One with
+    the same version but other bytes goes beside it, under a name that carries the start of its digest.
+    """
+    digest = _digest(file)
+    target = layout.releases / f"{VERSION}-{digest[:12]}" / "appliance"
+    if not (target.exists() and target.stat().st_size == file.stat().st_size and _digest(target) == digest):
+        _copy(file, target)
+    _point(layout.current, target.parent)
+    return target
+
+
+def _copy(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for abandoned in target.parent.glob(".appliance.*"):
+        abandoned.unlink(missing_ok=True)
+    temporary = target.with_name(f".appliance.{os.getpid()}")
+    try:
+        with file.open("rb") as source, temporary.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1024 * 1024)
+            os.fchmod(copy.fileno(), 0o755)
+            copy.flush()
+            os.fsync(copy.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise ApplianceError(
+            "The release could not be installed.",
+            where=str(target),
+            why=str(error),
+            next="make room (see `appliance preflight`) and run the same command again",
+        ) from error
+    sync_folder(target.parent)
+
+
+def _point(link: Path, folder: Path) -> None:
+    wanted = os.path.relpath(folder, link.parent)
+    if link.is_symlink() and str(link.readlink()) == wanted:
+        return
+    temporary = link.with_name(f".current.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(wanted)
+    temporary.replace(link)
+    sync_folder(link.parent)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

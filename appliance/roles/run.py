@@ -1,0 +1,145 @@
+"""What `appliance run` keeps alive on a node: the engine (where it is ours), the agent, and on a manager the manager.
+
+The only parent of our processes, with or without systemd. It never stops a container.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.delivery.engine_process import EngineProcess
+from appliance.errors import ApplianceError, Refused
+from appliance.host.files import write_if_changed
+from appliance.host.layout import Layout
+from appliance.host.process import end_with_parent, write_pid_file
+from appliance.model.identity import NodeIdentity
+
+log = logging.getLogger(__name__)
+
+STABLE_AFTER = 10.0
+"""Seconds a role process must live for its next death to be answered at once."""
+LONGEST_PAUSE = 15.0
+
+
+def program(layout: Layout) -> list[str]:
+    """The command that starts this product again: the installed release, or, in a checkout, the sources."""
+    installed = layout.current / "appliance"
+    if installed.exists():
+        return [str(installed)]
+    return [sys.executable, "-m", "appliance"]
+
+
+class RoleProcess:
+    """One role as a child process, started again whenever it ends."""
+
+    def __init__(self, role: str, layout: Layout) -> None:
+        self.role = role
+        self._layout = layout
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._pause = 0.0
+        self._not_before = 0.0
+
+    def tend(self) -> None:
+        """Start it when it is due."""
+        now = time.monotonic()
+        if self._process is not None:
+            code = self._process.poll()
+            if code is None:
+                return
+            self._process = None
+            self._pause = 0.0 if now - self._started > STABLE_AFTER else min(LONGEST_PAUSE, self._pause * 2 + 0.5)
+            self._not_before = now + self._pause
+            log.warning("%s ended with code %s; starting it again in %.1f s", self.role, code, self._pause)
+        if now < self._not_before:
+            return
+        log_file = self._layout.logs / f"{self.role}.log"
+        _rotate(log_file)
+        with log_file.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*program(self._layout), "role", self.role, "--root", str(self._layout.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=end_with_parent,
+            )
+        self._started = now
+        write_pid_file(self._layout.run / f"{self.role}.pid", self._process.pid)
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(15.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+def run(layout: Layout, identity: NodeIdentity) -> None:
+    """Keep this node's processes alive until SIGTERM or SIGINT. Raises Refused when another `run` does so already."""
+    for folder in (layout.run, layout.web_sockets, layout.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _only_one(layout):
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        write_pid_file(layout.run_pid, os.getpid())
+        engine = None if identity.engine else EngineProcess(layout)
+        processes = [RoleProcess(role, layout) for role in ("agent", "manager") if role in identity.roles]
+        write_if_changed(layout.run / "node.id", identity.id + "\n", mode=0o644)
+        _tend(ended, engine, processes)
+        for process in reversed(processes):
+            process.stop()
+        layout.run_pid.unlink(missing_ok=True)
+
+
+def _tend(ended: threading.Event, engine: EngineProcess | None, processes: list[RoleProcess]) -> None:
+    complaint = ""
+    while not ended.is_set():
+        try:
+            if engine is not None and not engine.alive():
+                engine.start()
+            complaint = ""
+        except ApplianceError as error:
+            if str(error.why) != complaint:
+                log.error("%s", "\n".join(error.lines()))
+                complaint = str(error.why)
+            ended.wait(2.0)
+            continue
+        for process in processes:
+            process.tend()
+        # Children that end wake nobody here without a signal handler of their own; a quarter of a second is cheap.
+        ended.wait(0.25)
+
+
+@contextlib.contextmanager
+def _only_one(layout: Layout) -> Iterator[None]:
+    lock = (layout.run / "run.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise Refused(
+            "This node's processes are already being run.",
+            where=str(layout.run),
+            next="see `appliance status`, or end them with `appliance stop`",
+        ) from None
+    with lock:
+        yield
+
+
+def _rotate(log_file: Path, largest: int = 5 * 1024 * 1024) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if log_file.stat().st_size > largest:
+            log_file.replace(log_file.with_suffix(".log.1"))
