@@ -1,0 +1,57 @@
+"""Fixtures that give tests the real things: an engine, an etcd, labs of hosts."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.engine import Engine
+from tests.lab.etcd import EtcdProcess
+from tests.lab.lab import Lab
+
+_REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A real dockerd on a lab host of its own, with the image `busybox:lab`."""
+    if os.geteuid() != 0 or not shutil.which("dockerd"):
+        pytest.skip("needs root and Docker's programs (docker.io)")
+    with Lab() as lab:
+        engine = Engine(lab.host("engine"))
+        engine.start()
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def docker_socket(engine: Engine) -> Path:
+    """The unix socket of a real dockerd which has the image `busybox:lab`."""
+    return engine.socket
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[EtcdProcess]:
+    """A running etcd that the test may kill, freeze and restart."""
+    if not shutil.which("etcd"):
+        pytest.skip("needs etcd (etcd-server)")
+    process = EtcdProcess(tmp_path)
+    process.start()
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def etcd_endpoint(etcd: EtcdProcess) -> str:
+    """HOST:PORT of a fresh etcd, plain HTTP."""
+    return etcd.endpoint
+
+
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The product's file: what APPLIANCE_PACKAGE names, else what the workshop built."""
+    path = Path(os.environ.get("APPLIANCE_PACKAGE", _REPOSITORY / "dist/appliance")).resolve()
+    if os.geteuid() != 0 or not path.exists():
+        pytest.skip(f"needs root and a built package ({path})")
+    return path

@@ -1,0 +1,163 @@
+"""Several hosts on one machine, wired to a switch of their own; nothing touches the machine's real network.
+
+A lab takes a free slot x: its addresses are 10.77.x.0/24 and all its names begin with `labx-`. The slot is a lock
+file held open for the life of the lab, so a lab whose test was killed is recognised by its free lock and is cleaned
+up by the next one, whatever process numbers have been given out since.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.lab.cgroups import Cgroup
+from tests.lab.host import Host
+
+_LOCKS = Path("/run/appliance-lab")
+_SLOTS = 250
+_SILENT_REGISTRY = "203.0.113.1"  # TEST-NET-3: the switch takes packets to it and forwards none
+
+
+class Lab:
+    """Context manager; on leaving it, everything it made is gone unless `keep` is set (for looking at a failure)."""
+
+    def __init__(self, *, package: Path | None = None, keep: bool = False) -> None:
+        """`package`: the product's file, copied to each host that is added."""
+        self.hosts: list[Host] = []
+        self.keep = keep
+        self._package = package
+        self._uplinks: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        clean_leftovers()
+        self._slot, self._lock = _take_slot()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"appliance-lab{self._slot}-", dir="/var/tmp"))
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(self.directory).encode(), 0)
+        _clear_slot(self._slot, None)
+        self._switch = f"lab{self._slot}-switch"
+        _ip("netns", "add", self._switch)
+        _ip("-n", self._switch, "link", "add", "br0", "type", "bridge")
+        _ip("-n", self._switch, "address", "add", f"{self.gateway}/24", "dev", "br0")
+        _ip("-n", self._switch, "link", "set", "br0", "up")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.keep:
+            return  # the lock goes with this process, and the next lab cleans up
+        for host in self.hosts:
+            host.power_off()
+        _clear_slot(self._slot, self.directory)
+        os.ftruncate(self._lock, 0)
+        os.close(self._lock)
+
+    @property
+    def gateway(self) -> str:
+        """The switch's own address. It answers pings and forwards nothing."""
+        return f"10.77.{self._slot}.1"
+
+    def host(
+        self, name: str, *, default_route: bool = False, silent_registry: bool = False, bare: bool = False
+    ) -> Host:
+        """Add a host and switch it on.
+
+        `default_route`: through the gateway, which drops everything; without it the host knows only its own network.
+        `silent_registry`: Docker's registry resolves to an address that never answers (needs the default route).
+        `bare`: its file system holds busybox and nothing else.
+        """
+        host = Host(
+            name=name,
+            namespace=f"lab{self._slot}-{name}",
+            address=f"10.77.{self._slot}.{11 + len(self.hosts)}",
+            directory=self.directory / name,
+            cgroup=Cgroup(f"{self._slot}/{name}"),
+            bare=bare,
+        )
+        self._uplinks[name] = self.gateway if default_route or silent_registry else ""
+        host.directory.mkdir()
+        registry = (
+            f"{_SILENT_REGISTRY} registry-1.docker.io auth.docker.io index.docker.io\n" if silent_registry else ""
+        )
+        hosts = f"127.0.0.1 localhost\n127.0.1.1 {name}\n{registry}"
+        (host.directory / "hosts").write_text(hosts)
+        (host.directory / "resolv.conf").write_text("")
+        self._plug_in(host)
+        host.power_on()
+        if self._package:
+            host.install_package(self._package)
+        self.hosts.append(host)
+        return host
+
+    def cut(self, host: Host) -> None:
+        """Pull the host's network cable."""
+        _ip("-n", self._switch, "link", "set", "dev", host.name, "down")
+
+    def heal(self, host: Host) -> None:
+        _ip("-n", self._switch, "link", "set", "dev", host.name, "up")
+
+    def reboot(self, host: Host) -> None:
+        """Power off and on: no process, mount, interface, rule or cgroup survives; the disk does. Starts nothing."""
+        host.power_off()
+        self._unplug(host)
+        self._plug_in(host)
+        host.power_on()
+
+    def _plug_in(self, host: Host) -> None:
+        _ip("netns", "add", host.namespace)
+        link = ("link", "add", "name", host.name, "type", "veth", "peer", "name", "eth0", "netns", host.namespace)
+        _ip("-n", self._switch, *link)
+        _ip("-n", self._switch, "link", "set", "dev", host.name, "master", "br0", "up")
+        _ip("-n", host.namespace, "address", "add", f"{host.address}/24", "dev", "eth0")
+        _ip("-n", host.namespace, "link", "set", "eth0", "up")
+        if uplink := self._uplinks[host.name]:
+            _ip("-n", host.namespace, "route", "add", "default", "via", uplink)
+
+    def _unplug(self, host: Host) -> None:
+        _ip("-n", self._switch, "link", "del", "dev", host.name)
+        _ip("netns", "del", host.namespace)
+
+
+def clean_leftovers() -> None:
+    """Remove what labs left whose process has died. Labs that are alive hold their lock and are not touched."""
+    for path in _LOCKS.glob("*.lock"):
+        lock = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if directory := os.pread(lock, 4096, 0).decode():
+                _clear_slot(int(path.stem), Path(directory))
+                os.ftruncate(lock, 0)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
+
+
+def _take_slot() -> tuple[int, int]:
+    """A free slot and the open lock that keeps it."""
+    _LOCKS.mkdir(exist_ok=True)
+    for slot in range(_SLOTS):
+        lock = os.open(_LOCKS / f"{slot}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return slot, lock
+        except BlockingIOError:
+            os.close(lock)
+    raise RuntimeError(f"all {_SLOTS} lab slots are in use")
+
+
+def _clear_slot(slot: int, directory: Path | None) -> None:
+    Cgroup(str(slot)).kill()
+    for namespace in Path("/run/netns").glob(f"lab{slot}-*"):
+        _ip("netns", "del", namespace.name)
+    if directory:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _ip(*arguments: str) -> None:
+    result = subprocess.run(["ip", *arguments], capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f"ip {' '.join(arguments)}: {result.stderr}")
