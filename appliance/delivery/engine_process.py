@@ -59,7 +59,7 @@ def _shares_our_network(path: Path) -> bool:
         peer.settimeout(2.0)
         peer.connect(str(path))
         pid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-    return os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
+    return Path(f"/proc/{pid}/ns/net").stat().st_ino == Path("/proc/self/ns/net").stat().st_ino
 
 
 def _ask(path: Path, url: str) -> dict[str, object]:

@@ -196,7 +196,7 @@ def _leftovers(host: Host) -> Finding:
     layout = host.layout
     if layout.node_file.exists():
         return Finding("leftovers", "ok", "this installation goes on")
-    found = [path for path in (layout.var / "etcd", layout.assignments) if path.exists() and any(path.iterdir())]
+    found = [path for path in (layout.var / "etcd", layout.volumes) if path.exists() and any(path.iterdir())]
     if found:
         text = ", ".join(map(str, found))
         return Finding("leftovers", "failed", f"data of an earlier installation: {text}", "appliance uninstall --purge")

@@ -7,10 +7,11 @@ import contextlib
 import fcntl
 import logging
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,36 +92,56 @@ def run(layout: Layout, identity: NodeIdentity) -> None:
     for folder in (layout.run, layout.web_sockets, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)
     with _only_one(layout):
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
+        signals = Signals()
         write_pid_file(layout.run_pid, os.getpid())
         engine = None if identity.engine else EngineProcess(layout)
         processes = [RoleProcess(role, layout) for role in ("agent", "manager") if role in identity.roles]
         write_if_changed(layout.run / "node.id", identity.id + "\n", mode=0o644)
-        _tend(ended, engine, processes)
+        _tend(signals, engine, processes)
         for process in reversed(processes):
             process.stop()
         layout.run_pid.unlink(missing_ok=True)
 
 
-def _tend(ended: threading.Event, engine: EngineProcess | None, processes: list[RoleProcess]) -> None:
+def _tend(signals: "Signals", engine: EngineProcess | None, processes: list[RoleProcess]) -> None:
     complaint = ""
-    while not ended.is_set():
+    while not signals.asked_to_end:
         try:
             if engine is not None and not engine.alive():
                 engine.start()
             complaint = ""
         except ApplianceError as error:
-            if str(error.why) != complaint:
+            if error.why != complaint:
                 log.error("%s", "\n".join(error.lines()))
-                complaint = str(error.why)
-            ended.wait(2.0)
+                complaint = error.why
+            signals.wait(2.0)
             continue
         for process in processes:
             process.tend()
-        # Children that end wake nobody here without a signal handler of their own; a quarter of a second is cheap.
-        ended.wait(0.25)
+        # The end of a child wakes us; an engine that an earlier run started is not our child.
+        signals.wait(1.0)
+
+
+class Signals:
+    """SIGTERM and SIGINT ask to end, SIGCHLD says that a child has ended; all of them end a wait."""
+
+    def __init__(self) -> None:
+        self.asked_to_end = False
+        self._woken, self._wakes = socket.socketpair()
+        self._woken.setblocking(False)
+        self._wakes.setblocking(False)
+        signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def wait(self, seconds: float) -> None:
+        select.select([self._woken], [], [], seconds)
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    def _end(self, *_: object) -> None:
+        self.asked_to_end = True
 
 
 @contextlib.contextmanager

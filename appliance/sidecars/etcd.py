@@ -9,7 +9,7 @@ METRICS_PORT = 2381
 """On loopback, without TLS: health and metrics, no data."""
 
 
-def etcd(*, node_id: str, address: str, cluster_id: str, data: str, pki: str) -> Sidecar:
+def etcd(*, number: int, node_id: str, address: str, cluster_id: str, data: str, pki: str) -> Sidecar:
     """A member of its own new cluster. `data` and `pki` are folders of the host.
 
     Flags: etcd 3.5 operations guide, "Configuration options".
@@ -43,6 +43,7 @@ def etcd(*, node_id: str, address: str, cluster_id: str, data: str, pki: str) ->
     )
     return sidecar(
         "etcd",
+        number=number,
         command=command,
         mounts=(Mount(source=data, target="/data"), Mount(source=pki, target="/pki", read_only=True)),
         ready=Probe(http="/health", port=METRICS_PORT, every=1.0, timeout=2.0),

@@ -54,10 +54,11 @@ http {
 """
 
 
-def nginx(*, sockets: str, config: str, pki: str) -> Sidecar:
+def nginx(*, number: int, sockets: str, config: str, pki: str) -> Sidecar:
     """`sockets` is the folder of the manager's two web sockets, `pki` holds web.crt and web.key."""
     return sidecar(
         "nginx",
+        number=number,
         command=("-c", "/config/nginx.conf", "-e", "stderr", "-g", "daemon off;"),
         mounts=(
             Mount(source=sockets, target="/sockets"),

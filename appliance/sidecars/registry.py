@@ -20,10 +20,11 @@ http:
 """
 
 
-def registry(*, data: str, config: str) -> Sidecar:
+def registry(*, number: int, data: str, config: str) -> Sidecar:
     """`data` and `config` are folders of the host. It listens on loopback only; other nodes come through the link."""
     return sidecar(
         "registry",
+        number=number,
         command=("serve", "/config/config.yml"),
         mounts=(Mount(source=data, target="/data"), Mount(source=config, target="/config", read_only=True)),
         ready=Probe(http="/", port=REGISTRY_PORT, every=2.0, timeout=2.0),

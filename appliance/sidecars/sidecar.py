@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Assignment, Mount, PlannedContainer
-from appliance.model.service import Container, Health, Probe, Resources
+from appliance.model.service import Container, Health, Probe
 
 
 @dataclass(frozen=True)
@@ -22,22 +22,23 @@ class Sidecar:
 def sidecar(
     name: str,
     *,
+    number: int,
     command: tuple[str, ...],
     mounts: tuple[Mount, ...],
     ready: Probe,
-    resources: Resources = Resources(),
     files: dict[str, tuple[str, int]] | None = None,
-    rank: int = 0,
 ) -> Sidecar:
-    """A sidecar of one container on the host's own network, from the image ``appliance/NAME`` of the bundle."""
-    container = Container(image=f"appliance/{name}", command=command, health=Health(ready=ready), resources=resources)
+    """A sidecar of one container on the host's own network, from the image ``appliance/NAME`` of the bundle.
+
+    `number` is the node's, so that the same sidecar of two nodes has two names.
+    """
+    container = Container(image=f"appliance/{name}", command=command, health=Health(ready=ready))
     assignment = Assignment(
-        instance=f"{SYSTEM_SERVICE}/{name}-0",
+        instance=f"{SYSTEM_SERVICE}/{name}-{number}",
         service=SYSTEM_SERVICE,
         deploy=name,
-        index=0,
+        index=number,
         revision=1,
-        rank=rank,
         host_network=True,
         containers=(PlannedContainer(name=name, spec=container, mounts=mounts),),
         stop_grace=10.0,

@@ -1,0 +1,47 @@
+"""The files that make a host a node: its identity and the first state of a new cluster."""
+
+from appliance.errors import LocalStateDamaged, NotFound
+from appliance.host.files import write_atomic
+from appliance.host.layout import Layout
+from appliance.model.identity import FirstState, NodeIdentity
+from appliance.store.codec import decode, encode
+
+DEFAULT_NETWORK = "10.99.0.0/16"
+
+
+def read_identity(layout: Layout) -> NodeIdentity:
+    """Raises NotFound on a host that is no node, LocalStateDamaged when the file does not parse."""
+    try:
+        data = layout.node_file.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(
+            "This host is not a node of a cluster.",
+            where=str(layout.node_file),
+            next="start a cluster with `appliance up`, or join one with `appliance join TOKEN`",
+        ) from None
+    return decode(data, NodeIdentity, where=str(layout.node_file))
+
+
+def is_node(layout: Layout) -> bool:
+    return layout.node_file.exists()
+
+
+def write_identity(layout: Layout, identity: NodeIdentity) -> None:
+    """The last step of becoming a node: before it, nothing runs; after it, everything needed is on the disk."""
+    write_atomic(layout.node_file, encode(identity), mode=0o644)
+
+
+def write_first_state(layout: Layout, first: FirstState) -> None:
+    write_atomic(layout.cluster_file, encode(first))
+
+
+def read_first_state(layout: Layout) -> FirstState:
+    """Raises LocalStateDamaged when it is not readable."""
+    try:
+        return decode(layout.cluster_file.read_bytes(), FirstState, where=str(layout.cluster_file))
+    except FileNotFoundError:
+        raise LocalStateDamaged(
+            "The store is empty, and so is this node's record of how to fill it.",
+            where=str(layout.cluster_file),
+            next="restore a backup, or start anew: appliance uninstall --purge",
+        ) from None
