@@ -4,9 +4,13 @@ Run as a program by the Python that will load the result: `python bytecode.py TR
 TREE. The files are of the unchecked-hash kind (PEP 552): they are valid whatever the time stamps of the sources are.
 """
 
+import marshal
 import py_compile
 import sys
 from pathlib import Path
+
+_HEADER = 16
+"""Bytes before the code in a .pyc file (PEP 552)."""
 
 
 def compile_tree(tree: Path) -> int:
@@ -15,7 +19,7 @@ def compile_tree(tree: Path) -> int:
     for source in sorted(tree.rglob("*.py")):
         name = str(source.relative_to(tree))
         try:
-            py_compile.compile(
+            made = py_compile.compile(
                 str(source),
                 dfile=name,
                 doraise=True,
@@ -23,8 +27,21 @@ def compile_tree(tree: Path) -> int:
             )
         except (py_compile.PyCompileError, UnicodeDecodeError):
             continue  # templates and tests of other Python versions; importing them would fail all the same
+        assert made is not None
+        _make_canonical(Path(made))
         count += 1
     return count
+
+
+def _make_canonical(path: Path) -> None:
+    """Write the code once more as it comes out of reading it.
+
+    marshal marks objects that something else refers to at that moment, so a file depends on what the compiler still
+    held; after reading, only the references within the code are left.
+    """
+    content = path.read_bytes()
+    code = marshal.loads(content[_HEADER:])
+    path.write_bytes(content[:_HEADER] + marshal.dumps(code))
 
 
 if __name__ == "__main__":
