@@ -8,7 +8,21 @@ import marshal
 import py_compile
 import sys
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
+_CODE_PARTS = (
+    "co_cellvars",
+    "co_consts",
+    "co_exceptiontable",
+    "co_filename",
+    "co_freevars",
+    "co_linetable",
+    "co_name",
+    "co_names",
+    "co_qualname",
+    "co_varnames",
+)
 _HEADER = 16
 """Bytes before the code in a .pyc file (PEP 552)."""
 
@@ -34,14 +48,41 @@ def compile_tree(tree: Path) -> int:
 
 
 def _make_canonical(path: Path) -> None:
-    """Write the code once more as it comes out of reading it.
+    """Rewrite a compiled file so that it depends on nothing but its code.
 
-    marshal marks objects that something else refers to at that moment, so a file depends on what the compiler still
-    held; after reading, only the references within the code are left.
+    marshal writes an equal object a second time or refers back to the first, and marks objects, by identity and
+    reference counts at that moment, which differ from run to run.
     """
     content = path.read_bytes()
-    code = marshal.loads(content[_HEADER:])
+    seen: dict[Any, Any] = {}
+    code = canonical(marshal.loads(content[_HEADER:]), seen)
     path.write_bytes(content[:_HEADER] + marshal.dumps(code))
+
+
+def canonical(value: Any, seen: dict[Any, Any]) -> Any:
+    """`value` with equal constants made one object, which `seen` keeps; code objects are rebuilt around them."""
+    if isinstance(value, CodeType):
+        parts = {name: canonical(getattr(value, name), seen) for name in _CODE_PARTS}
+        return value.replace(**parts)
+    if isinstance(value, tuple):
+        items = tuple(canonical(item, seen) for item in value)
+        return seen.setdefault((tuple, tuple(map(id, items))), items)
+    if isinstance(value, frozenset):
+        members = frozenset(canonical(item, seen) for item in value)
+        return seen.setdefault((frozenset, frozenset(map(id, members))), members)
+    if isinstance(value, str):
+        return seen.setdefault((str, value), sys.intern(value) if _is_name(value) else _fresh(value))
+    return seen.setdefault((type(value), repr(value)), value)
+
+
+def _is_name(text: str) -> bool:
+    """Whether the compiler interns such a constant: letters, digits and underscores only."""
+    return text.isascii() and text.replace("_", "a").isalnum()
+
+
+def _fresh(text: str) -> str:
+    """A copy that nobody has interned."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
 
 
 if __name__ == "__main__":

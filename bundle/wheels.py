@@ -30,7 +30,7 @@ CARRIED_TOO = ("tzdata",)
 
 TOOLS = ("pex", "setuptools", "mkdocs", "mkdocs-material")
 _GLIBC_NEWEST, _GLIBC_OLDEST = 41, 5
-_RECIPE = 5
+_RECIPE = 6
 
 
 def tools(workshop: Workshop) -> Path:
