@@ -84,6 +84,16 @@ class Cgroup:
             for pid in _read(procs).split()
         }
 
+    def pids_of_container(self, container_id: str) -> set[int]:
+        """The processes of one container of the host's engine, whatever cgroup driver it uses."""
+        return {
+            int(pid)
+            for directory, _ in self._directories()
+            for procs in _below(directory, "cgroup.procs")
+            if container_id in str(procs)
+            for pid in _read(procs).split()
+        }
+
     def kill(self) -> None:
         """SIGKILL until nothing is left, then remove the cgroup. Raises TimeoutError after 30 s."""
         for directory, _ in self._directories():

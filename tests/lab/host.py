@@ -4,11 +4,13 @@ It has a network, mount, PID, host name and cgroup namespace of its own. Its fir
 is killed the kernel kills everything else on the host, containers included, and drops its mounts: a power cut.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -109,6 +111,16 @@ class Host:
     def pids(self) -> set[int]:
         """All processes of the host by their numbers on the machine, without those of the lab itself."""
         return self._cgroup.pids() - self._own
+
+    def kill_container(self, container_id: str) -> float:
+        """SIGKILL a container's processes behind its engine's back; returns the moment, in seconds since 1970."""
+        pids = self._cgroup.pids_of_container(container_id)
+        assert pids, f"no process of container {container_id} on {self.name}"
+        moment = time.time()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return moment
 
     # -- commands ------------------------------------------------------------------------------------------------
 
