@@ -1,0 +1,85 @@
+"""Join tokens: good for one node and one day, and carrying what a new host needs to recognise the cluster.
+
+The text is ``APPL1.`` and base64url of a JSON object. It holds the CA's fingerprint, so that a joining host knows
+whom it talks to before it sends the secret; the store keeps the secret's hash only.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from appliance.errors import UsageError
+from appliance.model.cluster import JoinToken
+from appliance.model.node import Role
+
+PREFIX = "APPL1."
+LIFETIME = timedelta(hours=24)
+_LONGEST = 4096
+
+
+class ParsedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """`managers`: HOST:PORT of the managers' API. `authority`: lower-case hex SHA-256 of the CA certificate (DER)."""
+
+    id: str
+    secret: str
+    role: Role
+    managers: tuple[str, ...]
+    authority: str
+
+
+def create_token(managers: tuple[str, ...], authority: str, role: Role, now: float) -> tuple[str, JoinToken]:
+    """The text for a person, and what the store keeps of it. `now` in seconds since the epoch."""
+    parsed = ParsedToken(
+        id=secrets.token_hex(6), secret=secrets.token_urlsafe(24), role=role, managers=managers, authority=authority
+    )
+    created = datetime.fromtimestamp(now, UTC)
+    kept = JoinToken(
+        id=parsed.id,
+        secret_hash=_digest(parsed.secret),
+        role=role,
+        created_at=_text(created),
+        expires_at=_text(created + LIFETIME),
+    )
+    body = base64.urlsafe_b64encode(msgspec.json.encode(parsed)).decode().rstrip("=")
+    return PREFIX + body, kept
+
+
+def parse_token(text: str) -> ParsedToken:
+    """Raises UsageError when the text is not a whole token."""
+    text = text.strip()
+    body = text.removeprefix(PREFIX)
+    try:
+        if not text.startswith(PREFIX) or len(text) > _LONGEST:
+            raise ValueError(f"a token starts with {PREFIX} and is one word")
+        data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        parsed = msgspec.json.decode(data, type=ParsedToken)
+        if not parsed.managers or len(parsed.authority) != 64:
+            raise ValueError("it names no manager or no authority")
+    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
+        raise UsageError(
+            "This is not a join token.",
+            why=str(error),
+            next="copy the whole token as `appliance token create` printed it",
+            page="nodes",
+        ) from error
+    return parsed
+
+
+def check(token: JoinToken, secret: str, now: float) -> bool:
+    """Whether `secret` belongs to `token` and it has not expired; takes the same time for every wrong secret."""
+    right = hmac.compare_digest(token.secret_hash, _digest(secret))
+    return right and datetime.fromtimestamp(now, UTC) < datetime.fromisoformat(token.expires_at)
+
+
+def _digest(secret: str) -> str:
+    # A random secret of 192 bits needs no slow hash.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
