@@ -61,15 +61,26 @@ unpack() (
 	else
 		from=$temp/python
 		mkdir "$from"
-		if ! tail -c +@PYTHON_START@ "$file" | head -c @PYTHON_SIZE@ | gzip -dc | tar xf - -C "$from"; then
+		if ! said=$(tail -c +@PYTHON_START@ "$file" | head -c @PYTHON_SIZE@ | gzip -dc | tar xf - -C "$from" 2>&1); then
 			fail "The appliance could not unpack its Python." "$base" \
-				"the disk is full, or the file is damaged (part 'python')" \
-				"make 250 MB of room in $base, or copy the file again, and run it again"
+				"the disk is full, or the file is damaged (part 'python'): ${said%%
+*}" \
+				"make 250 MB of room in $base, or copy the file again; then run it again"
 			exit 1
 		fi
 	fi
 	"$from/lib/@LOADER@" --library-path "$from/lib" "$from/bin/python3.13" \
 		-I -S -B -X utf8 "$from/boot/unpack.py" "$file" "$base" "$temp" "$python" "$app"
+	status=$?
+	case $status in
+	0 | 1) ;;
+	*)
+		fail "The appliance's Python does not run (status $status)." "$base" \
+			"the file is damaged (part 'python'), or the disk is mounted noexec" \
+			"copy the file again, or allow programs there (mount -o remount,exec)"
+		;;
+	esac
+	exit $status
 )
 
 complete "$shared" && start "$shared" "$@"
