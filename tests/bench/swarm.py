@@ -3,8 +3,9 @@
 import time
 from collections.abc import Sequence
 
-from tests.bench.engine_api import EngineApi, count, seconds_until
+from tests.bench.bare import count, seconds_until
 from tests.lab.engine import Engine
+from tests.lab.engine_api import EngineApi
 from tests.lab.host import Host
 
 _LABEL = "com.docker.swarm.service.name=bench"

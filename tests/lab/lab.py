@@ -72,7 +72,7 @@ class Lab:
         host = Host(
             name=name,
             namespace=f"lab{self._slot}-{name}",
-            address=f"10.77.{self._slot}.{11 + len(self.hosts)}",
+            address=f"10.77.{self._slot}.{11 + len(self._uplinks)}",
             directory=self.directory / name,
             cgroup=Cgroup(f"{self._slot}/{name}"),
             bare=bare,
@@ -91,6 +91,13 @@ class Lab:
             host.install_package(self._package)
         self.hosts.append(host)
         return host
+
+    def remove(self, host: Host) -> None:
+        """Take a host out of the lab for good, with its disk."""
+        host.power_off()
+        self._unplug(host)
+        self.hosts.remove(host)
+        shutil.rmtree(host.directory)
 
     def cut(self, host: Host) -> None:
         """Pull the host's network cable."""

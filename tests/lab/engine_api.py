@@ -4,9 +4,7 @@ import http.client
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -58,59 +56,17 @@ class EngineApi:
         filters = quote(json.dumps({"label": [label]}))
         return [str(c["Id"]) for c in self.request("GET", f"/containers/json?all={int(all)}&filters={filters}")]
 
+    def running(self, label: str) -> dict[str, tuple[str, float]]:
+        """Containers with this label that run: name -> (id, when it was started, in seconds since 1970)."""
+        found = {}
+        for container in self.containers(label):
+            details = self.request("GET", f"/containers/{container}/json")
+            found[str(details["Name"]).lstrip("/")] = (container, self.started_at(container))
+        return found
+
     def started_at(self, container: str) -> float:
         """Seconds since 1970; 0.0 while it does not run."""
         state = self.request("GET", f"/containers/{container}/json")["State"]
         if not state["Running"]:
             return 0.0
         return datetime.fromisoformat(state["StartedAt"][:26].rstrip("Z") + "+00:00").timestamp()
-
-
-def count(engines: Sequence[EngineApi], label: str, *, all: bool = False) -> int:
-    return sum(len(engine.containers(label, all=all)) for engine in engines)
-
-
-def seconds_until(check: Callable[[], bool], since: float, *, limit: float = 600) -> float:
-    """Seconds from the `time.monotonic()` value `since` until `check` holds, looked at every 30 ms."""
-    while not check():
-        if time.monotonic() - since > limit:
-            raise TimeoutError(f"not reached within {limit:g} s")
-        time.sleep(0.03)
-    return time.monotonic() - since
-
-
-def restart_seconds(engine: EngineApi, container: str, kill: Callable[[str], float]) -> float:
-    """Kill a container's processes; the seconds from the kill to the start the engine reports."""
-    before = engine.started_at(container)
-    killed = kill(container)
-    seconds_until(lambda: engine.started_at(container) > before, time.monotonic(), limit=60)
-    return engine.started_at(container) - killed
-
-
-class BareLoop:
-    """The limit: a loop over the engines' APIs, four threads in all, hosts in turn."""
-
-    name = "bare engine loop"
-
-    def __init__(self, engines: Sequence[EngineApi], image: str, command: Sequence[str]) -> None:
-        self._engines = engines
-        self._image = image
-        self._command = command
-        self._made: list[tuple[EngineApi, str]] = []
-
-    def create(self, replicas: int) -> float:
-        """Seconds until all run."""
-        begun = time.monotonic()
-        with ThreadPoolExecutor(4) as pool:
-            self._made = list(pool.map(self._one, range(replicas)))
-        return time.monotonic() - begun
-
-    def remove(self) -> float:
-        begun = time.monotonic()
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda made: made[0].remove(made[1]), self._made))
-        return time.monotonic() - begun
-
-    def _one(self, index: int) -> tuple[EngineApi, str]:
-        engine = self._engines[index % len(self._engines)]
-        return engine, engine.run(f"bare-{index}", self._image, self._command)
