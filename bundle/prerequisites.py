@@ -34,6 +34,7 @@ BUILD = (
 )
 TEST = (
     Needed("docker.io", program="dockerd"),
+    Needed("etcd-server", program="etcd"),
     Needed("iproute2", program="ip"),
     Needed("iptables", program="iptables"),
     Needed("nftables", program="nft"),

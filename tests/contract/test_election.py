@@ -1,0 +1,59 @@
+"""Leadership on every kind of store."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.errors import Conflict
+from appliance.store import keys
+from appliance.store.election import Election
+from appliance.store.etcd import EtcdStore
+from appliance.store.memory import MemoryStore
+from appliance.store.store import Put, Store
+from tests.lab.waiting import eventually
+
+
+@pytest.fixture(params=["memory", "etcd"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    made: Store
+    if request.param == "memory":
+        made = MemoryStore(time.monotonic)
+    else:
+        made = EtcdStore([request.getfixturevalue("etcd_endpoint")])
+    yield made
+    made.close()
+
+
+def test_one_of_two_leads_and_the_other_follows_when_it_stops(store: Store) -> None:
+    changes: list[str] = []
+    first = Election(store, "m1", lambda: changes.append("m1"))
+    second = Election(store, "m2", lambda: changes.append("m2"))
+    first.start()
+    eventually(lambda: first.term() is not None, timeout=10)
+    second.cycle()
+    assert second.term() is None
+    first.stop()
+    assert first.term() is None
+    second.cycle()
+    assert second.term() is not None
+    assert changes == ["m1", "m1", "m2"]
+    second.stop()
+
+
+def test_a_leader_that_lost_its_lease_cannot_write_although_it_believes_it_leads(store: Store) -> None:
+    old, new = Election(store, "m1", lambda: None), Election(store, "m2", lambda: None)
+    old.cycle()
+    term = old.term()
+    assert term is not None
+    store.commit([Put("/x", b"1")], [term])
+    leader = store.get(keys.LEADER)
+    assert leader is not None and leader.value == b"m1"
+    store.revoke(old._lease)  # what the passing of time does to a manager that is stopped
+    new.cycle()
+    assert new.term() is not None
+    with pytest.raises(Conflict):
+        store.commit([Put("/x", b"2")], [term])
+    old.cycle()
+    assert old.term() is None
+    new.stop()

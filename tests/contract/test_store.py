@@ -1,0 +1,198 @@
+"""What every store keeps to: run on the one in memory and on a real etcd."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from appliance.errors import Conflict, Refused, Unavailable
+from appliance.store.etcd import PAGE, EtcdStore
+from appliance.store.memory import MemoryStore
+from appliance.store.mirror import Mirror
+from appliance.store.store import (
+    LARGEST_VALUE,
+    MOST_OPERATIONS,
+    Changes,
+    Delete,
+    Entry,
+    Expect,
+    Put,
+    Store,
+    Watch,
+)
+from tests.lab.etcd import EtcdProcess
+from tests.lab.waiting import eventually
+
+
+@pytest.fixture(params=["memory", "etcd"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    made: Store
+    if request.param == "memory":
+        made = MemoryStore(time.monotonic)
+    else:
+        made = EtcdStore([request.getfixturevalue("etcd_endpoint")])
+    yield made
+    made.close()
+
+
+class Collector:
+    """Collects what a watch says, in a thread, until closed."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.changes: list[Changes] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for changes in self.watch:
+            self.changes.append(changes)
+
+    def items(self) -> list[Entry | Delete]:
+        return [item for changes in list(self.changes) for item in changes.items]
+
+    def names(self) -> list[str]:
+        return [item.key for item in self.items()]
+
+    def close(self) -> None:
+        self.watch.close()
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "the watch did not end when it was closed"
+
+
+def test_what_was_put_is_read_with_the_revision_of_its_commit(store: Store) -> None:
+    revision = store.commit([Put("/a/x", b"1")])
+    assert store.get("/a/x") == Entry("/a/x", b"1", revision)
+    assert store.get("/a") is None
+
+
+def test_a_list_holds_the_prefix_only_in_key_order(store: Store) -> None:
+    store.commit([Put(key, b"") for key in ("/a/2", "/a/10", "/b/1", "/a0")])
+    assert [entry.key for entry in store.list("/a/").entries] == ["/a/10", "/a/2"]
+
+
+def test_a_list_longer_than_a_page_is_whole(store: Store) -> None:
+    keys = [f"/many/{n:05d}" for n in range(PAGE + 200)]
+    for begin in range(0, len(keys), MOST_OPERATIONS):
+        store.commit([Put(key, b"v") for key in keys[begin : begin + MOST_OPERATIONS]])
+    assert [entry.key for entry in store.list("/many/").entries] == keys
+
+
+def test_a_commit_whose_condition_fails_does_nothing_and_names_the_key(store: Store) -> None:
+    revision = store.commit([Put("/a", b"1")])
+    store.commit([Put("/b", b"2")], [Expect("/a", revision), Expect("/b", 0)])
+    with pytest.raises(Conflict) as caught:
+        store.commit([Put("/c", b"3"), Delete("/a")], [Expect("/a", revision), Expect("/b", 0)])
+    assert caught.value.where == "/b"
+    assert store.get("/c") is None
+    assert store.get("/a") is not None
+
+
+def test_all_writes_of_a_commit_share_one_revision(store: Store) -> None:
+    revision = store.commit([Put("/a", b"1"), Put("/b", b"2")])
+    assert {entry.revision for entry in store.list("/").entries} == {revision}
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [[Put("/x", b"x" * (LARGEST_VALUE + 1))], [Put(f"/{n}", b"") for n in range(MOST_OPERATIONS + 1)]],
+    ids=["too large", "too many"],
+)
+def test_what_is_over_the_limits_is_refused_whole(store: Store, operations: list[Put | Delete]) -> None:
+    with pytest.raises(Refused):
+        store.commit(operations)
+    assert store.list("/").entries == ()
+
+
+def test_a_watch_delivers_every_later_change_below_its_prefix_in_order(store: Store) -> None:
+    store.commit([Put("/a/old", b"")])
+    start = store.list("/a/").revision
+    store.commit([Put("/a/1", b"one")])
+    seen = Collector(store.watch("/a/", start))
+    store.commit([Put("/b/1", b"")])
+    store.commit([Put("/a/2", b""), Delete("/a/1")])
+    last = store.commit([Put("/a/3", b"")])
+    eventually(lambda: "/a/3" in seen.names(), timeout=10)
+    assert seen.names()[0] == "/a/1"
+    assert sorted(seen.names()[1:3]) == ["/a/1", "/a/2"]
+    assert seen.names()[3:] == ["/a/3"]
+    assert Delete("/a/1") in seen.items()
+    assert seen.changes[-1].revision == last
+    seen.close()
+
+
+def test_keys_of_a_lease_vanish_when_it_is_not_renewed(store: Store) -> None:
+    lease = store.grant(2)
+    store.commit([Put("/leader", b"m1", lease)])
+    assert store.renew(lease)
+    assert store.get("/leader") is not None
+    eventually(lambda: store.get("/leader") is None, timeout=15)
+    assert not store.renew(lease)
+
+
+def test_keys_of_a_revoked_lease_vanish_at_once(store: Store) -> None:
+    lease = store.grant(60)
+    store.commit([Put("/leader", b"m1", lease)])
+    store.revoke(lease)
+    assert store.get("/leader") is None
+    store.revoke(lease)
+
+
+def test_a_mirror_reads_its_own_writes_and_tells_subscribers(store: Store) -> None:
+    store.commit([Put("/a/1", b"1"), Put("/z", b"")])
+    mirror = Mirror(store, "/a/")
+    mirror.start()
+    told: list[str] = []
+    end = mirror.subscribe("/a/x", lambda: told.append("x"))
+    revision = store.commit([Put("/a/x1", b"2"), Delete("/a/1")])
+    assert mirror.wait_for(revision, 10)
+    assert [entry.key for entry in mirror.below("/a/")] == ["/a/x1"]
+    assert mirror.get("/a/1") is None
+    eventually(lambda: told == ["x"], timeout=10)
+    end()
+    assert mirror.wait_for(store.commit([Put("/a/x2", b"3")]), 10)
+    mirror.stop()
+    assert told == ["x"]
+
+
+def test_a_watch_survives_sigkills_of_etcd_with_every_change_once(etcd: EtcdProcess) -> None:
+    store = EtcdStore([etcd.endpoint])
+    seen = Collector(store.watch("/w/", store.list("/w/").revision))
+    written = []
+    for number in range(60):
+        key = f"/w/{number:03d}"
+        eventually(_puts(store, key), timeout=30)
+        written.append(key)
+        if number % 20 == 10:
+            etcd.restart()
+    eventually(lambda: written[-1] in seen.names(), timeout=30)
+    # A put whose answer was lost is tried again, so a key may rightly change twice; no revision may come twice.
+    revisions = [item.revision for item in seen.items() if isinstance(item, Entry)]
+    assert revisions == sorted(set(revisions))
+    assert list(dict.fromkeys(seen.names())) == written
+    seen.close()
+    store.close()
+
+
+def test_a_mirror_is_whole_again_after_compaction_took_what_it_missed() -> None:
+    store = MemoryStore(time.monotonic)
+    mirror = Mirror(store, "/a/")
+    mirror.start()
+    store.commit([Put("/a/1", b"")])
+    store.compact()
+    last = store.commit([Put("/a/2", b"")])
+    assert mirror.wait_for(last, 10)
+    assert [entry.key for entry in mirror.below("/a/")] == ["/a/1", "/a/2"]
+    mirror.stop()
+
+
+def _puts(store: Store, key: str) -> Callable[[], bool]:
+    def put() -> bool:
+        try:
+            store.commit([Put(key, b"")])
+        except Unavailable:
+            return False
+        return True
+
+    return put
