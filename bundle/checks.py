@@ -38,8 +38,6 @@ def bench(workshop: Workshop, package: Path, arguments: Sequence[str]) -> int:
 
 
 def _run(workshop: Workshop, environment: Path, package: Path, command: Sequence[str]) -> int:
-    settings = workshop.environment(
-        [CHECKOUT, environment], APPLIANCE_PACKAGE=str(package), PYTHONDONTWRITEBYTECODE="1"
-    )
+    settings = workshop.environment([environment], APPLIANCE_PACKAGE=str(package))
     settings["PATH"] = os.pathsep.join([str(workshop.python.parent), settings.get("PATH", ""), "/usr/sbin", "/sbin"])
     return subprocess.run(command, cwd=CHECKOUT, env=settings).returncode

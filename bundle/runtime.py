@@ -18,7 +18,7 @@ from bundle.debian import Deb, Wanted
 from bundle.workshop import CHECKOUT, Architecture, BuildFailed, cached, digest_of, file_digest, native, run
 
 RUNTIME_HOME = Path("/opt/appliance/runtime")
-_RECIPE = 6
+_RECIPE = 7
 """Raise when a runtime comes out differently for the same packages."""
 
 _BOOT = CHECKOUT / "bundle" / "boot"
@@ -153,6 +153,10 @@ class Workshop:
             make_python(python, native(), patchelf, place, home=place.with_name(key))
             wheel = next((patchelf.root / "usr/share/python-wheels").glob("pip-*.whl"))
             shutil.unpack_archive(wheel, place / "pip", "zip")
+            for tree in ("lib/python3.13", "pip"):
+                loader = [place / "lib" / native().loader, "--library-path", place / "lib"]
+                compiler = [place / "bin/python3.13", "-B", CHECKOUT / "bundle" / "bytecode.py", place / tree]
+                run([*loader, *compiler], failure="The workshop's Python does not run.")
 
         self.home = cached("workshop", key, make)
         self.python = self.home / "bin" / "python3.13"

@@ -30,7 +30,7 @@ CARRIED_TOO = ("tzdata",)
 
 TOOLS = ("pex", "setuptools", "mkdocs", "mkdocs-material")
 _GLIBC_NEWEST, _GLIBC_OLDEST = 41, 5
-_RECIPE = 6
+_RECIPE = 7
 
 
 def tools(workshop: Workshop) -> Path:
@@ -50,7 +50,7 @@ def test_environment(workshop: Workshop) -> Path:
         _install(workshop, [TEST_LOCK], place)
         staged = place.with_name(f"{place.name}.own")
         workshop.pip(
-            *("install", "--no-deps", "--no-index", "--no-compile", "--target", str(staged)),
+            *("install", "--no-deps", "--no-index", "--target", str(staged)),
             *sorted(own.glob("*.whl")),
             failure="The locked wheels could not be installed for the tests.",
         )
@@ -63,7 +63,7 @@ def test_environment(workshop: Workshop) -> Path:
 def _install(workshop: Workshop, locks: Sequence[Path], place: Path) -> None:
     arguments = [word for lock in locks for word in ("-r", str(lock))]
     workshop.pip(
-        *("install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile", "--target", place),
+        *("install", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", place),
         *arguments,
         failure=f"The packages of {locks[0].name} could not be installed.",
     )
