@@ -41,9 +41,18 @@ class EngineApi:
             raise RuntimeError(f"{method} {url}: {answer.status} {text.decode(errors='replace')}")
         return json.loads(text) if text else None
 
-    def run(self, name: str, image: str, command: Sequence[str], *, restart: str = "") -> str:
+    def run(
+        self,
+        name: str,
+        image: str,
+        command: Sequence[str],
+        *,
+        restart: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
         """Create and start a container on the default bridge; returns its id."""
-        settings = {"Image": image, "Cmd": list(command), "HostConfig": {"RestartPolicy": {"Name": restart}}}
+        host = {"RestartPolicy": {"Name": restart}}
+        settings = {"Image": image, "Cmd": list(command), "Labels": dict(labels or {}), "HostConfig": host}
         container = str(self.request("POST", f"/containers/create?name={name}", settings)["Id"])
         self.request("POST", f"/containers/{container}/start")
         return container
