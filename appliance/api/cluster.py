@@ -1,0 +1,56 @@
+"""The cluster as a whole: is it well, what is there, and why is something not as wished."""
+
+from appliance.api.call import Answer, Call, Route
+from appliance.api.context import Context
+from appliance.api.progress import progress
+from appliance.api.rows import cluster_status, etcd_state, instance_rows, node_rows
+from appliance.errors import NotFound
+
+
+def routes(context: Context) -> list[Route]:
+    def status(_: Call) -> object:
+        return cluster_status(context.state, context.version, context.leader(), etcd_state(context.store))
+
+    def instances(call: Call) -> object:
+        service = call.query.get("service", "")
+        if service and service != "system" and context.state.services.get(service) is None:
+            raise NotFound(f"There is no service called {service}.", next="see: appliance ps")
+        return instance_rows(context.state, service)
+
+    def health(_: Call) -> object:
+        return {"state": "up", "version": context.version, "revision": context.state.copy.revision}
+
+    def authority(_: Call) -> object:
+        return Answer(context.ca_pem, content_type="application/x-pem-file")
+
+    def why(call: Call) -> object:
+        return {"thing": call.path["thing"], "reasons": explain(context, call.path["thing"])}
+
+    return [
+        Route("GET", "/api/status", status),
+        Route("GET", "/api/ps", instances),
+        Route("GET", "/api/health", health, public=True),
+        Route("GET", "/api/ca", authority, public=True),
+        Route("GET", "/api/why/<thing:path>", why),
+    ]
+
+
+def explain(context: Context, thing: str) -> list[str]:
+    """Sentences about an instance, a service or a node; raises NotFound."""
+    state = context.state
+    if state.services.get(thing) is not None:
+        waiting = progress(state, thing).waiting
+        return list(waiting) or [f"{thing} is as wished: every instance runs and is ready."]
+    for node in node_rows(state):
+        if thing in (node["name"], node["id"]):
+            cordoned = [f"{node['name']} is cordoned: nothing new is placed on it."] if node["cordoned"] else []
+            message = f": {node['message']}" if node["message"] else ""
+            return [f"{node['name']} is {node['state']} since {node['since']}{message}.", *cordoned]
+    rows = [row for row in instance_rows(state, thing.partition("/")[0]) if row["instance"] == thing]
+    if not rows:
+        raise NotFound(f"There is no service, instance or node called {thing}.", next="see: appliance ps")
+    row = rows[0]
+    where = f" on {row['node']}" if row["node"] else ""
+    headline = f"{thing} is {row['state']}{where}, {'ready' if row['ready'] else 'not ready'}"
+    since = f" since {row['since']}" if row["since"] else ""
+    return [f"{headline}{since}.", *([row["message"]] if row["message"] else [])]

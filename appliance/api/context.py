@@ -1,0 +1,54 @@
+"""What every answer of the API may need, handed in once by the role that serves it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from appliance.delivery.joining import JoinAnswer, JoinRequest
+from appliance.errors import Unavailable
+from appliance.model.service import Service
+from appliance.security.accounts import SessionBook
+from appliance.store.state import State
+from appliance.store.store import Delete, Expect, Put, Store
+
+READ_OWN_WRITE = 5.0
+"""Seconds to wait for the copy to show what was just written."""
+
+
+def _read_service(text: str, file: str, variables: dict[str, str]) -> Service:
+    # The reader loads pydantic, which a manager that nobody applies to never needs.
+    from appliance.spec.reader import read_service
+
+    return read_service(text, file, variables)
+
+
+@dataclass(frozen=True)
+class Context:
+    """`clock` is seconds since the epoch; `leader` names the leading manager's node id, "" if there is none now.
+
+    `bundle_images` holds the references of the images inside the package (``appliance/nginx:0.1.0``).
+    """
+
+    state: State
+    store: Store
+    version: str
+    ca_pem: str
+    leader: Callable[[], str]
+    bundle_images: frozenset[str]
+    join: Callable[[JoinRequest], JoinAnswer]
+    sessions: SessionBook
+    clock: Callable[[], float]
+    read_service: Callable[[str, str, dict[str, str]], Service] = field(default=_read_service)
+
+    def commit(self, operations: list[Put | Delete], expect: list[Expect]) -> None:
+        """Write, and return when the copy that all reads come from shows it."""
+        revision = self.store.commit(operations, expect)
+        if not self.state.copy.wait_for(revision, READ_OWN_WRITE):
+            raise Unavailable(
+                "It was written, but this manager does not see it yet.",
+                why="its connection to etcd lags behind",
+                next="look with `appliance status` before doing it again",
+            )
+
+    def now(self) -> str:
+        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

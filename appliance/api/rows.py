@@ -1,0 +1,193 @@
+"""The shapes that scripts and pages rely on (DESIGN §6), built from the copy of the store. Reads only."""
+
+from typing import Any
+
+from appliance.errors import ApplianceError
+from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
+from appliance.model.node import NodeSpec, NodeStatus
+from appliance.store import keys
+from appliance.store.state import State
+from appliance.store.store import Store
+
+Row = dict[str, Any]
+
+
+def node_rows(state: State) -> list[Row]:
+    """One row per node, by name."""
+    statuses = state.node_status.all()
+    rows = [node_row(node, statuses.get(node.id)) for node in state.nodes.all().values()]
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def node_row(node: NodeSpec, status: NodeStatus | None) -> Row:
+    facts = status.facts if status else None
+    return {
+        "id": node.id,
+        "name": node.name,
+        "address": node.address,
+        "roles": list(node.roles),
+        "state": status.state if status else "joining",
+        "since": status.since if status else node.joined_at,
+        "version": facts.version if facts else "",
+        "dial": node.dial,
+        "labels": node.labels,
+        "cordoned": node.cordoned,
+        "cpu": facts.cpu if facts else 0,
+        "memory": facts.memory if facts else 0,
+        "architecture": facts.architecture if facts else "",
+        "engine": facts.engine if facts else "",
+        "os": facts.os if facts else "",
+        "kernel": facts.kernel if facts else "",
+        "message": status.message if status else "",
+    }
+
+
+def instance_rows(state: State, service: str = "") -> list[Row]:
+    """One row per instance of one service, or of all services but the system's own."""
+    prefix = f"{service}/" if service else ""
+    nodes, reached = state.nodes.all(), state.node_status.all()
+    bindings, refusals = dict(state.bindings.below(prefix)), dict(state.refusals.below(prefix))
+    statuses = dict(state.instance_status.below(prefix))
+    rows = []
+    for name, instance in state.instances.below(prefix):
+        binding = bindings.get(name)
+        node_status = reached.get(binding.node) if binding else None
+        node = nodes.get(binding.node) if binding else None
+        rows.append(_row(instance, binding, statuses.get(name), refusals.get(name), node, node_status))
+    if service == SYSTEM_SERVICE:
+        rows = [_sidecar_row(status, nodes.get(status.node)) for status in statuses.values()]
+    return sorted(rows, key=lambda row: (row["service"], row["deploy"], row["index"]))
+
+
+def _row(
+    instance: Instance,
+    binding: Binding | None,
+    status: InstanceStatus | None,
+    refusal: Refusal | None,
+    node: NodeSpec | None,
+    node_status: NodeStatus | None,
+) -> Row:
+    row: Row = {
+        "instance": instance.name,
+        "service": instance.service,
+        "deploy": instance.deploy,
+        "index": instance.index,
+        "node": node.name if node else (binding.node if binding else ""),
+        "state": state_of(binding, status, node_status),
+        "ready": status.ready if status else False,
+        "ip": binding.ip if binding else "",
+        "desired": instance.desired,
+        "revision": status.revision if status else instance.revision,
+    }
+    row |= _observed(status)
+    if refusal and not binding:
+        row["message"] = refusal.reason
+    return row
+
+
+def _sidecar_row(status: InstanceStatus, node: NodeSpec | None) -> Row:
+    service, _, rest = status.instance.partition("/")
+    deploy, _, index = rest.rpartition("-")
+    row: Row = {
+        "instance": status.instance,
+        "service": service,
+        "deploy": deploy,
+        "index": int(index) if index.isdigit() else 0,
+        "node": node.name if node else status.node,
+        "state": status.state,
+        "ready": status.ready,
+        "ip": status.ip,
+        "desired": "running",
+        "revision": status.revision,
+    }
+    return row | _observed(status)
+
+
+def _observed(status: InstanceStatus | None) -> Row:
+    return {
+        "restarts": status.restarts if status else 0,
+        "since": status.since if status else "",
+        "message": status.message if status else "",
+        "containers": [
+            {
+                "name": container.name,
+                "id": container.id,
+                "image": container.image,
+                "state": container.state,
+                "started_at": container.started_at,
+                "exit_code": container.exit_code,
+                "restarts": container.restarts,
+            }
+            for container in (status.containers if status else ())
+        ],
+    }
+
+
+def state_of(binding: Binding | None, status: InstanceStatus | None, node: NodeStatus | None) -> str:
+    """The state to show: a node that cannot be reached hides what its instances do now."""
+    if binding is None:
+        return "pending"
+    if node is not None and node.state == "unreachable":
+        return "unreachable"
+    if status is None or status.node != binding.node:
+        return "assigned"
+    return status.state
+
+
+def service_rows(state: State) -> list[Row]:
+    counts: dict[str, list[bool]] = {}
+    for row in instance_rows(state):
+        counts.setdefault(row["service"], []).append(bool(row["ready"]) and row["state"] == "running")
+    return [
+        {
+            "service": name,
+            "revision": head.revision,
+            "instances": len(counts.get(name, [])),
+            "ready": sum(counts.get(name, [])),
+            "deleted": head.deleted,
+        }
+        for name, head in state.services.all().items()
+    ]
+
+
+def cluster_status(state: State, version: str, leader: str, etcd: str) -> Row:
+    """`etcd` is "healthy" or a sentence saying what is wrong."""
+    cluster, nodes = state.cluster(), node_rows(state)
+    well = etcd == "healthy" and bool(leader) and all(node["state"] == "ready" for node in nodes)
+    return {
+        "cluster": {
+            "id": cluster.id if cluster else "",
+            "name": cluster.name if cluster else "",
+            "version": version,
+            "url": cluster.url if cluster else "",
+            "state": "healthy" if well else "degraded",
+        },
+        "managers": [
+            {"node": node["name"], "leader": node["id"] == leader, "etcd": etcd}
+            for node in nodes
+            if "manager" in node["roles"]
+        ],
+        "nodes": nodes,
+    }
+
+
+def etcd_state(store: Store) -> str:
+    """Asks etcd itself, so that a dead one shows."""
+    try:
+        store.get(keys.CLUSTER)
+    except ApplianceError as error:
+        return error.why or error.what
+    return "healthy"
+
+
+def snapshot(state: State, version: str, leader: str) -> Row:
+    """Everything the overview page shows."""
+    status = cluster_status(state, version, leader, "healthy")
+    return {
+        "cluster": status["cluster"],
+        "managers": status["managers"],
+        "nodes": status["nodes"],
+        "services": service_rows(state),
+        "instances": instance_rows(state),
+    }

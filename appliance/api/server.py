@@ -1,0 +1,203 @@
+"""The API's front door: routes and errors as HTTP, on the admin socket (root, no login) and the web socket (login)."""
+
+import json
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bottle  # type: ignore[import-untyped]
+
+from appliance.api import cluster, images, instances, join, nodes, services, tokens, users
+from appliance.api.call import Answer, Call, Route
+from appliance.api.context import Context
+from appliance.api.progress import Changes
+from appliance.errors import ApplianceError, NotPermitted, SpecInvalid, UsageError
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY = 4 * 1024 * 1024
+THREADS = 12
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def all_routes(context: Context) -> list[Route]:
+    """Every address of the API."""
+    return [
+        *cluster.routes(context),
+        *nodes.routes(context),
+        *services.routes(context, Changes(context.state)),
+        *instances.routes(context),
+        *images.routes(context),
+        *tokens.routes(context),
+        *join.routes(context),
+        *users.routes(context),
+    ]
+
+
+def make_app(context: Context, routes: list[Route], *, admin: bool) -> Any:
+    """A bottle application. With `admin`, whoever can open the socket is root; otherwise sessions decide."""
+    app = bottle.Bottle(catchall=True)
+    for route in routes:
+        app.route(route.path, route.method, _handler(context, route, admin))
+    app.default_error_handler = _http_error
+    return app
+
+
+def problem(error: ApplianceError) -> dict[str, object]:
+    """An error as the API shows it."""
+    shown: dict[str, object] = {
+        "kind": error.kind,
+        "what": error.what,
+        "where": error.where,
+        "why": error.why,
+        "next": error.next,
+        "page": error.page,
+        "exit_code": error.exit_code,
+        "retryable": error.retryable,
+    }
+    if isinstance(error, SpecInvalid):
+        shown["problems"] = [
+            {"message": one.message, "path": one.path, "file": one.file, "line": one.line} for one in error.problems
+        ]
+    return shown
+
+
+def _handler(context: Context, route: Route, admin: bool) -> Callable[..., Any]:
+    def handle(**path: str) -> Any:
+        try:
+            user, session = ("root", "") if admin else _who(context, route)
+            result = route.answer(Call(path, dict(bottle.request.query.decode()), _body(), user, session))
+        except ApplianceError as error:
+            return _response(problem(error), error.http_status)
+        except Exception:
+            log.exception("%s %s failed", route.method, route.path)
+            hidden = ApplianceError("The manager made a mistake.", next="its log says more: manager.log")
+            return _response(problem(hidden), 500)
+        return _response(result, 200)
+
+    return handle
+
+
+def _who(context: Context, route: Route) -> tuple[str, str]:
+    """(user, session id) of a request from the network; raises NotPermitted."""
+    request = bottle.request
+    if route.method != "GET" and route.path != "/api/join":
+        _refuse_foreign_pages(request.get_header("Origin", ""), request.get_header("Host", ""))
+    session = request.get_cookie(users.COOKIE) or ""
+    user = context.sessions.user_of(session) or ""
+    if not user and not route.public:
+        raise LoginNeeded("You are not logged in.", next="log in and try again", page="security")
+    return user, session
+
+
+class LoginNeeded(NotPermitted):
+    http_status = 401
+
+
+def _refuse_foreign_pages(origin: str, host: str) -> None:
+    """A write must come from our own page or from a program that sends our header, which a foreign page cannot."""
+    ours = origin == f"https://{host}" if origin else bool(bottle.request.get_header("X-Appliance"))
+    if not ours:
+        raise NotPermitted(
+            "This request did not come from this cluster's own page.",
+            why=f"its Origin is {origin}" if origin else "it carries neither an Origin nor the header X-Appliance",
+            page="security",
+        )
+
+
+def _body() -> bytes:
+    if bottle.request.content_length > LARGEST_BODY:
+        raise UsageError(f"The request's body is larger than {LARGEST_BODY} bytes.")
+    data = bottle.request.body.read(LARGEST_BODY)
+    assert isinstance(data, bytes)
+    return data
+
+
+def _response(result: object, status: int) -> Any:
+    answer = result if isinstance(result, Answer) else Answer(result)
+    text = json.dumps(answer.data) if answer.content_type == "application/json" else str(answer.data)
+    response = bottle.HTTPResponse(text.encode(), status, _HEADERS | {"Content-Type": answer.content_type})
+    for name, value in answer.headers:
+        response.add_header(name, value)
+    return response
+
+
+def _http_error(error: Any) -> bytes:
+    """What bottle itself refuses (no such address, wrong method, a page that failed)."""
+    bottle.response.content_type = "application/json"
+    said = ApplianceError(f"{error.status}: {bottle.request.path}", page="api")
+    return json.dumps(problem(said)).encode()
+
+
+class ApiServer:
+    """Serves both sockets with waitress, each from a thread of its own.
+
+    `pages` adds what people look at (the web pages and the manual) to the web socket's application.
+    """
+
+    name = "api"
+
+    def __init__(
+        self, context: Context, admin_socket: Path, web_socket: Path, pages: Callable[[Any], None] | None = None
+    ) -> None:
+        self._context = context
+        self._sockets = ((admin_socket, True), (web_socket, False))
+        self._pages = pages
+        self._servers: list[Any] = []
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        from waitress import create_server  # type: ignore[import-untyped]
+
+        routes = all_routes(self._context)
+        for path, admin in self._sockets:
+            app = make_app(self._context, routes, admin=admin)
+            if self._pages is not None and not admin:
+                self._pages(app)
+            server = create_server(
+                app,
+                sockets=[_listen(path)],
+                threads=THREADS,
+                connection_limit=2000,
+                asyncore_use_poll=True,
+                max_request_body_size=LARGEST_BODY,
+                channel_timeout=120,
+                ident="",
+                clear_untrusted_proxy_headers=True,
+            )
+            thread = threading.Thread(target=server.run, name=f"api {path.name}", daemon=True)
+            self._servers.append(server)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        for server in self._servers:
+            server.close()
+            server.task_dispatcher.shutdown()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        self._servers.clear()
+        self._threads.clear()
+        for path, _ in self._sockets:
+            path.unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening unix socket that only root may open (nginx runs as root in its container)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The mode is set before anybody can connect: bind creates the socket, and nothing is accepted before listen.
+    listener.bind(str(path))
+    os.chmod(path, 0o600)  # noqa: PTH101 - beside bind, which takes a string as well
+    listener.listen(128)
+    listener.setblocking(False)
+    return listener

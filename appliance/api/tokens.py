@@ -1,0 +1,66 @@
+"""Join tokens: make, list, revoke. The secret is in the answer to its making and nowhere else."""
+
+import msgspec
+
+from appliance.api.call import Call, Route
+from appliance.api.context import Context
+from appliance.errors import NotFound, Refused
+from appliance.model.cluster import HTTPS_PORT
+from appliance.model.node import Role
+from appliance.security.tokens import create_token
+
+
+class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    role: Role = "agent"
+
+
+def routes(context: Context) -> list[Route]:
+    tokens = context.state.tokens
+
+    def create(call: Call) -> object:
+        return make_token(context, call.data(NewToken).role)
+
+    def listing(_: Call) -> object:
+        return [
+            {
+                "id": token.id,
+                "role": token.role,
+                "created_at": token.created_at,
+                "expires_at": token.expires_at,
+                "used_by": token.used_by,
+            }
+            for token in tokens.all().values()
+        ]
+
+    def revoke(call: Call) -> object:
+        name = call.path["id"]
+        if tokens.get(name) is None:
+            raise NotFound(f"There is no token {name}.", next="see: appliance token ls")
+        context.commit([tokens.delete(name)], [tokens.unchanged(name)])
+        return {"id": name, "revoked": True}
+
+    return [
+        Route("POST", "/api/tokens", create),
+        Route("GET", "/api/tokens", listing),
+        Route("DELETE", "/api/tokens/<id>", revoke),
+    ]
+
+
+def make_token(context: Context, role: Role) -> dict[str, object]:
+    cluster = context.state.cluster()
+    if cluster is None:
+        raise Refused("The cluster is still being set up.", next="try again in a moment")
+    if role == "manager":
+        raise Refused("This release runs one manager; only agents can join.", next="appliance token create")
+    managers = tuple(
+        f"{node.address}:{HTTPS_PORT}" for node in context.state.nodes.all().values() if "manager" in node.roles
+    )
+    text, kept = create_token(managers, cluster.ca_fingerprint, role, context.clock())
+    context.commit([context.state.tokens.put(kept.id, kept)], [context.state.tokens.unchanged(kept.id)])
+    return {
+        "id": kept.id,
+        "token": text,
+        "role": role,
+        "expires_at": kept.expires_at,
+        "command": f"appliance join {text}",
+    }

@@ -1,0 +1,38 @@
+"""People: log in, log out, who am I."""
+
+import msgspec
+
+from appliance.api.call import Answer, Call, Route
+from appliance.api.context import Context
+from appliance.security.accounts import SESSION_SECONDS
+
+COOKIE = "__Host-session"
+"""The prefix makes browsers insist on HTTPS, on path / and on this very host (RFC 6265bis §4.1.3)."""
+_FLAGS = "Path=/; Secure; HttpOnly; SameSite=Strict"
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    user: str
+    password: str
+
+
+def routes(context: Context) -> list[Route]:
+    def log_in(call: Call) -> object:
+        wish = call.data(Login)
+        known = context.state.users.get(wish.user)
+        session = context.sessions.log_in(wish.user, wish.password, known.password if known else None)
+        cookie = f"{COOKIE}={session.id}; Max-Age={int(SESSION_SECONDS)}; {_FLAGS}"
+        return Answer({"user": session.user}, (("Set-Cookie", cookie),))
+
+    def log_out(call: Call) -> object:
+        context.sessions.log_out(call.session)
+        return Answer({"user": ""}, (("Set-Cookie", f"{COOKIE}=; Max-Age=0; {_FLAGS}"),))
+
+    def who(call: Call) -> object:
+        return {"user": call.user}
+
+    return [
+        Route("POST", "/api/login", log_in, public=True),
+        Route("POST", "/api/logout", log_out, public=True),
+        Route("GET", "/api/session", who),
+    ]
