@@ -153,10 +153,13 @@ class Workshop:
             make_python(python, native(), patchelf, place, home=place.with_name(key))
             wheel = next((patchelf.root / "usr/share/python-wheels").glob("pip-*.whl"))
             shutil.unpack_archive(wheel, place / "pip", "zip")
-            for tree in ("lib/python3.13", "pip"):
-                loader = [place / "lib" / native().loader, "--library-path", place / "lib"]
-                compiler = [place / "bin/python3.13", "-B", CHECKOUT / "bundle" / "bytecode.py", place / tree]
-                run([*loader, *compiler], failure="The workshop's Python does not run.")
+            loader = place / "lib" / native().loader
+            compiler = CHECKOUT / "bundle" / "bytecode.py"
+            for tree in (place / "lib" / "python3.13", place / "pip"):
+                run(
+                    [loader, "--library-path", place / "lib", place / "bin" / "python3.13", "-B", compiler, tree],
+                    failure="The workshop's Python does not run.",
+                )
 
         self.home = cached("workshop", key, make)
         self.python = self.home / "bin" / "python3.13"
