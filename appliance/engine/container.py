@@ -1,0 +1,155 @@
+"""What a container is made of, worked out as a value. Pure: nothing here talks to an engine.
+
+A container carries labels that say whose it is, so that an agent that lost its memory finds its instances again.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+
+from appliance.engine.engine import BindMount, ContainerSettings, PublishedPort
+from appliance.model.instance import Assignment, PlannedContainer
+
+ROOT_LABEL = "appliance.root"
+INSTANCE_LABEL = "appliance.instance"
+CONTAINER_LABEL = "appliance.container"
+REVISION_LABEL = "appliance.revision"
+RESTART_LABEL = "appliance.restart"
+DIGEST_LABEL = "appliance.digest"
+
+PAUSE = "pause"
+"""Name of the container that holds the network of an instance with several containers."""
+
+
+@dataclass(frozen=True)
+class NodePlaces:
+    """What of this node goes into a container. `network`: name of the engine's network for instances.
+
+    `volumes` is the folder of all volumes, `hosts` the file with the names of all instances.
+    """
+
+    root_id: str
+    network: str
+    volumes: str
+    hosts: str
+
+
+def container_name(root_id: str, instance: str, container: str) -> str:
+    """``appliance.3f2a….shop.web-2.main``: the same whenever it is asked for, so a lost answer does no harm."""
+    return f"appliance.{root_id}.{instance.replace('/', '.')}.{container}"
+
+
+def needs_pause(assignment: Assignment) -> bool:
+    """A single container keeps its fixed address by itself; several share that of a pause container."""
+    return not assignment.host_network and len(assignment.containers) > 1
+
+
+def settings_for(
+    assignment: Assignment, planned: PlannedContainer, image: str, places: NodePlaces
+) -> ContainerSettings:
+    """`image` is the id or reference under which the engine has the image."""
+    spec = planned.spec
+    name = container_name(places.root_id, assignment.instance, planned.name)
+    shared = needs_pause(assignment)
+    return ContainerSettings(
+        name=name,
+        image=image,
+        labels=_labels(assignment, planned.name, places, _digest(assignment, planned)),
+        entrypoint=spec.entrypoint,
+        command=spec.command,
+        env=spec.env,
+        user=spec.user,
+        network=_network(assignment, places, shared),
+        ip="" if shared else assignment.ip,
+        hostname="" if shared or assignment.host_network else _hostname(assignment),
+        mounts=_mounts(assignment, planned, places),
+        tmpfs=planned.tmpfs,
+        ports=() if shared or assignment.host_network else _published((planned,)),
+        cpu=spec.resources.cpu,
+        memory=spec.resources.memory,
+        capabilities=planned.capabilities,
+    )
+
+
+def pause_settings(assignment: Assignment, image: str, places: NodePlaces) -> ContainerSettings:
+    """The container that holds the address and the published ports of the whole instance."""
+    ports = _published(assignment.containers)
+    digest = _hash((assignment.ip, [(p.container_port, p.host_port, p.protocol) for p in ports]))
+    return ContainerSettings(
+        name=container_name(places.root_id, assignment.instance, PAUSE),
+        image=image,
+        labels=_labels(assignment, PAUSE, places, digest),
+        network=places.network,
+        ip=assignment.ip,
+        hostname=_hostname(assignment),
+        ports=ports,
+    )
+
+
+def _labels(assignment: Assignment, container: str, places: NodePlaces, digest: str) -> dict[str, str]:
+    return {
+        ROOT_LABEL: places.root_id,
+        INSTANCE_LABEL: assignment.instance,
+        CONTAINER_LABEL: container,
+        REVISION_LABEL: str(assignment.revision),
+        RESTART_LABEL: str(assignment.restart),
+        DIGEST_LABEL: digest,
+    }
+
+
+def _network(assignment: Assignment, places: NodePlaces, shared: bool) -> str:
+    if assignment.host_network:
+        return "host"
+    if shared:
+        return "container:" + container_name(places.root_id, assignment.instance, PAUSE)
+    return places.network
+
+
+def _hostname(assignment: Assignment) -> str:
+    return f"{assignment.deploy}-{assignment.index}"
+
+
+def _mounts(assignment: Assignment, planned: PlannedContainer, places: NodePlaces) -> tuple[BindMount, ...]:
+    volumes = [
+        BindMount(f"{places.volumes}/{assignment.instance}/{volume}", target)
+        for volume, target in planned.spec.volumes.items()
+    ]
+    files = [BindMount(mount.source, mount.target, mount.read_only) for mount in planned.mounts]
+    names = [] if assignment.host_network else [BindMount(places.hosts, "/etc/hosts", read_only=True)]
+    return tuple(volumes + files + names)
+
+
+def _published(containers: tuple[PlannedContainer, ...]) -> tuple[PublishedPort, ...]:
+    return tuple(
+        PublishedPort(port.port, port.publish, port.protocol)
+        for planned in containers
+        for port in planned.spec.ports.values()
+        if port.publish is not None
+    )
+
+
+def _digest(assignment: Assignment, planned: PlannedContainer) -> str:
+    """Changes when, and only when, the container has to be made anew: neither revision nor probes count."""
+    spec = planned.spec
+    return _hash(
+        (
+            planned.image_id or planned.pull or spec.image,
+            spec.entrypoint,
+            spec.command,
+            spec.env,
+            spec.user,
+            spec.volumes,
+            spec.resources,
+            [(p.port, p.publish, p.protocol) for p in spec.ports.values()],
+            planned.mounts,
+            planned.capabilities,
+            planned.tmpfs,
+            assignment.ip,
+            needs_pause(assignment),
+        )
+    )
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]
