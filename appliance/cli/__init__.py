@@ -14,8 +14,38 @@ from appliance.errors import ApplianceError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line for --help)
+    "up": ("up", "Make this host the first node of a new cluster"),
+    "join": ("join", "Make this host a node of an existing cluster"),
+    "run": ("run", "Run this node's processes in the foreground (what systemd starts)"),
+    "stop": ("stop", "Stop an instance, or without one this node's own processes"),
+    "down": ("down", "Stop this node with everything on it"),
+    "uninstall": ("uninstall", "Remove the appliance from this host"),
+    "preflight": ("preflight", "Check whether this host can be a node"),
+    "status": ("status", "Show the cluster and its nodes"),
     "version": ("version", "Print the version of this file"),
     "verify": ("verify", "Check every byte of a package against its manifest"),
+    "apply": ("apply", "Make services what their files say"),
+    "diff": ("diff", "Show what apply would change"),
+    "rollback": ("rollback", "Make an earlier revision of a service the current one"),
+    "history": ("history", "List the revisions of a service"),
+    "delete": ("delete", "Stop and forget a service"),
+    "ps": ("ps", "List instances"),
+    "logs": ("logs", "Print what an instance wrote"),
+    "exec": ("exec", "Run a command inside an instance"),
+    "restart": ("restart", "Restart an instance where it is"),
+    "start": ("start", "Start an instance that was stopped"),
+    "scale": ("scale", "Run so many replicas of a deploy"),
+    "why": ("why", "Explain the state of a service, an instance or a node"),
+    "node": ("node", "List, label and cordon nodes"),
+    "image": ("image", "Load, list and remove images"),
+    "token": ("token", "Make, list and revoke join tokens"),
+    "docs": ("docs", "Print the manual of this version"),
+    "completion": ("completion", "Print the completion script for a shell"),
+}
+
+HIDDEN: dict[str, str] = {
+    # name: module; started by the appliance itself
+    "role": "role",
 }
 
 
@@ -24,9 +54,10 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        name = HIDDEN.get(cmd_name) or COMMANDS.get(cmd_name, ("",))[0]
+        if not name:
             return None
-        module = importlib.import_module(f"appliance.cli.{COMMANDS[cmd_name][0]}")
+        module = importlib.import_module(f"appliance.cli.{name}")
         command = module.command
         assert isinstance(command, click.Command)
         return command

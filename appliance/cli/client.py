@@ -1,0 +1,152 @@
+"""How commands talk to this node's manager: JSON over the admin socket, and WebSockets beside it."""
+
+import http.client
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from appliance.errors import ApplianceError, LinkDown, NotPermitted, WaitExpired
+from appliance.host.layout import Layout
+
+PATIENCE = 60.0
+"""Seconds an answer may take before the connection is given up."""
+
+
+class ApiProblem(ApplianceError):
+    """What the manager said, with the exit code it gave."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        super().__init__(
+            str(said.get("what") or "The manager refused without saying why."),
+            where=str(said.get("where", "")),
+            why=str(said.get("why", "")),
+            next=str(said.get("next", "")),
+            page=str(said.get("page", "")),
+        )
+        self.exit_code = int(said.get("exit_code", 1))
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """The API over the admin socket below `root`. Every call raises LinkDown when no manager listens there."""
+
+    def __init__(self, root: Path, *, patience: float = PATIENCE) -> None:
+        self._layout = Layout(root.resolve())
+        self._patience = patience
+
+    @property
+    def live_socket(self) -> Path:
+        return self._layout.admin_live_socket
+
+    def get(self, *path: str, **query: str) -> Any:
+        return self._ask("GET", path, query, None)
+
+    def post(self, *path: str, body: object = None) -> Any:
+        return self._ask("POST", path, {}, body)
+
+    def delete(self, *path: str) -> Any:
+        return self._ask("DELETE", path, {}, None)
+
+    def _ask(self, method: str, path: tuple[str, ...], query: dict[str, str], body: object) -> Any:
+        url = "/api/" + "/".join(quote(part, safe="/") for part in path)
+        connection = _UnixConnection(self._layout.admin_socket, self._patience)
+        try:
+            data = None if body is None else json.dumps(body).encode()
+            connection.request(
+                method, f"{url}?{urlencode(query)}" if query else url, data, {"Content-Type": "application/json"}
+            )
+            response = connection.getresponse()
+            status, text = response.status, response.read()
+        except PermissionError as error:
+            raise NotPermitted("Only root may use this node's manager directly.", next="run it with sudo") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise self.not_running(error) from error
+        finally:
+            connection.close()
+        try:
+            answer = json.loads(text)
+        except ValueError as error:
+            raise ApiProblem({"what": f"The manager's answer was not JSON (HTTP status {status})."}) from error
+        if status >= 400:
+            raise ApiProblem(answer)
+        return answer
+
+    def not_running(self, error: Exception) -> LinkDown:
+        return LinkDown(
+            "No manager answers on this node.",
+            where=str(self._layout.admin_socket),
+            why=str(error) or type(error).__name__,
+            next="see `appliance status`; on a node that only runs the agent, run this on a manager",
+        )
+
+
+def wait_until_done(client: Client, service: str, timeout: float) -> None:
+    """Follow the service until it is as wished; raises WaitExpired, naming what is missing, after `timeout` seconds.
+
+    Prints each step on stderr: one line that changes on a terminal, plain lines elsewhere.
+    """
+    deadline = time.monotonic() + timeout
+    seen = ""
+    while True:
+        left = deadline - time.monotonic()
+        found = client.get("services", service, "progress", seen=seen, timeout=f"{max(0.0, min(left, 25.0)):.3f}")
+        _tell(found)
+        if found["done"]:
+            return
+        if left <= 0:
+            raise WaitExpired(
+                f"{service} was not as wished within {timeout:g} s; {found['ready']} of {found['wanted']} are ready.",
+                why="\n    ".join(found["waiting"][:10]),
+                next=f"the work goes on; look with `appliance ps {service}` and `appliance why {service}`",
+            )
+        seen = found["tag"]
+
+
+def _tell(found: dict[str, Any]) -> None:
+    line = f"{found['service']}: {found['ready']} of {found['wanted']} ready"
+    if not found["done"] and found["waiting"]:
+        line += f"; {found['waiting'][0]}"
+    if sys.stderr.isatty():
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        click.echo(f"\r\x1b[K{line[: width - 1]}", nl=bool(found["done"]), err=True)
+    else:
+        click.echo(line, err=True)
+
+
+def parse_duration(text: str) -> float:
+    """``90``, ``90s``, ``2m`` or ``1h`` in seconds; raises click.BadParameter."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a duration such as 90s or 2m") from None
+    if seconds < 0:
+        raise click.BadParameter("a duration is not negative")
+    return seconds
+
+
+class Duration(click.ParamType):
+    """A click type for `parse_duration`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        return value if isinstance(value, float) else parse_duration(str(value))

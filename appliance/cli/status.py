@@ -1,0 +1,84 @@
+"""`appliance status`: the cluster as this node sees it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.client import Client
+from appliance.cli.node_options import root_option
+from appliance.cli.output import Format, format_option, show, show_table
+from appliance.cli.ps import print_instances
+from appliance.errors import LinkDown, LocalStateDamaged
+from appliance.host.layout import Layout
+
+_COLOURS = {"healthy": "green", "ready": "green", "degraded": "yellow", "unreachable": "red", "joining": "yellow"}
+
+
+@click.command("status")
+@format_option
+@root_option
+def command(output: Format, root: Path) -> None:
+    """Show the cluster; on a node without a manager, what its agent knows."""
+    try:
+        status = Client(root).get("status")
+    except LinkDown as down:
+        seen = agent_status(Layout(root.resolve()))
+        if seen is None:
+            raise _nothing_runs(down) from down
+        _print_agent(seen) if output == "table" else show(seen, output)
+        return
+    _print_cluster(status) if output == "table" else show(status, output)
+
+
+def agent_status(layout: Layout) -> dict[str, Any] | None:
+    """What this node's agent last wrote; None when it has not run since the node started."""
+    try:
+        seen = json.loads(layout.agent_status.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise LocalStateDamaged("The agent's status file does not parse.", where=str(layout.agent_status)) from error
+    assert isinstance(seen, dict)
+    return seen
+
+
+def _nothing_runs(down: LinkDown) -> LinkDown:
+    return LinkDown(
+        "The appliance does not run on this node.",
+        where=down.where,
+        why="neither a manager nor an agent answers",
+        next="start it: `appliance run` (or systemctl start appliance); on a new host: `appliance up`",
+    )
+
+
+def _print_cluster(status: dict[str, Any]) -> None:
+    cluster = status["cluster"]
+    state = click.style(cluster["state"], fg=_COLOURS.get(cluster["state"]))
+    click.echo(f"cluster {cluster['name']} is {state}, release {cluster['version']}, {cluster['url']}")
+    for manager in status["managers"]:
+        leads = ", leader" if manager["leader"] else ""
+        click.echo(f"manager {manager['node']}{leads}, etcd {manager['etcd']}")
+    click.echo()
+    rows = [
+        [
+            node["name"],
+            node["address"],
+            ",".join(node["roles"]),
+            click.style(node["state"], fg=_COLOURS.get(node["state"])),
+            node["version"],
+            node["message"],
+        ]
+        for node in status["nodes"]
+    ]
+    show_table(["NODE", "ADDRESS", "ROLES", "STATE", "RELEASE", "MESSAGE"], rows)
+
+
+def _print_agent(seen: dict[str, Any]) -> None:
+    link = "connected" if seen.get("connected") else "not connected"
+    click.echo(
+        f"node {seen.get('name')}, release {seen.get('version')}, {link} to {seen.get('manager') or 'a manager'}"
+    )
+    click.echo()
+    print_instances(seen.get("instances", []))

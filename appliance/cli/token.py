@@ -1,0 +1,55 @@
+"""`appliance token ...`: what lets a new host join."""
+
+from pathlib import Path
+
+import click
+
+from appliance.cli.client import Client
+from appliance.cli.node_options import root_option
+from appliance.cli.output import Format, format_option, show, show_table
+
+
+@click.group("token")
+def command() -> None:
+    """Make, list and revoke join tokens."""
+
+
+@command.command("create")
+@click.option("--role", type=click.Choice(["agent", "manager"]), default="agent", show_default=True)
+@format_option
+@root_option
+def create(role: str, output: Format, root: Path) -> None:
+    """Make a token; it admits one node within 24 hours and is shown only now."""
+    result = Client(root).post("tokens", body={"role": role})
+    if output != "table":
+        show(result, output)
+        return
+    click.echo("On the new host, as root:")
+    click.echo(f"  {result['command']}")
+    click.echo(f"valid for one node, until {result['expires_at']}", err=True)
+
+
+@command.command("ls")
+@format_option
+@root_option
+def list_tokens(output: Format, root: Path) -> None:
+    """List the tokens, without their secrets."""
+    rows = Client(root).get("tokens")
+    if output != "table":
+        show(rows, output)
+        return
+    cells = [[row["id"], row["role"], row["created_at"], row["expires_at"], row["used_by"]] for row in rows]
+    show_table(["TOKEN", "ROLE", "CREATED", "EXPIRES", "USED BY"], cells, empty="There are no tokens.")
+
+
+@command.command("revoke")
+@click.argument("token")
+@format_option
+@root_option
+def revoke(token: str, output: Format, root: Path) -> None:
+    """Make a token worthless. TOKEN is its id as `ls` shows it."""
+    result = Client(root).delete("tokens", token)
+    if output == "table":
+        click.echo(f"{token}: revoked")
+    else:
+        show(result, output)
