@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance.delivery.package import Package
+from appliance.delivery.runtime import unpack_engine
 from tests.bench import figures
 from tests.bench.bare import BareLoop, restart_seconds
 from tests.bench.figures import Figure
@@ -109,7 +111,7 @@ def replicas(package: Path, rounds: int, *, silent_registry: bool = False) -> li
     with Lab(package=package) as ours, Lab() as theirs:
         cluster = _three_nodes(ours, silent_registry=silent_registry)
         product = Product(cluster, BUSYBOX, COMMAND)
-        bare, swarm = _peers(theirs, silent_registry=silent_registry)
+        bare, swarm = _peers(theirs, package, silent_registry=silent_registry)
         created, removed = _in_turns([product, bare, swarm], rounds)
     mine, loop, peer = (created[name] for name in (product.name, bare.name, swarm.name))
     return [
@@ -157,7 +159,7 @@ def restart(package: Path, rounds: int) -> list[Figure]:
         product.create(3)
         host = cluster.hosts[1]
         other = others.host("p1")
-        engine = Engine(other)
+        engine = _engine(other, package)
         engine.start()
         api = EngineApi(engine.socket)
         container = api.run("always", BUSYBOX, COMMAND, restart="always")
@@ -173,10 +175,10 @@ def restart(package: Path, rounds: int) -> list[Figure]:
     ]
 
 
-def peers(_: Path, rounds: int) -> list[Figure]:
+def peers(package: Path, rounds: int) -> list[Figure]:
     """The peers alone, to see what this machine gives."""
     with Lab() as theirs:
-        bare, swarm = _peers(theirs, silent_registry=False)
+        bare, swarm = _peers(theirs, package, silent_registry=False)
         created, removed = _in_turns([bare, swarm], rounds)
     return [figures.seconds(f"{name}: {REPLICAS} replicas", times) for name, times in created.items()] + [
         figures.seconds(f"{name}: removal", times) for name, times in removed.items()
@@ -192,13 +194,20 @@ def _three_nodes(lab: Lab, *, silent_registry: bool = False) -> Cluster:
     return cluster
 
 
-def _peers(lab: Lab, *, silent_registry: bool) -> tuple[BareLoop, Swarm]:
+def _peers(lab: Lab, package: Path, *, silent_registry: bool) -> tuple[BareLoop, Swarm]:
+    """On hosts of their own, with the engine that the package carries."""
     hosts = [lab.host(name, silent_registry=silent_registry) for name in ("p1", "p2", "p3")]
-    engines = [Engine(host) for host in hosts]
+    engines = [_engine(host, package) for host in hosts]
     for engine in engines:
         engine.start()
     bare = BareLoop([EngineApi(engine.socket) for engine in engines], BUSYBOX, COMMAND)
     return bare, Swarm(hosts, engines, BUSYBOX, COMMAND)
+
+
+def _engine(host: Host, package: Path) -> Engine:
+    with Package.open(package) as opened:
+        runtime = unpack_engine(opened)
+    return Engine(host, dockerd=runtime.dockerd, environment=runtime.environment)
 
 
 SECTIONS: dict[str, Callable[[Path, int], list[Figure]]] = {
