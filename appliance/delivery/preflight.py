@@ -199,7 +199,12 @@ def _leftovers(host: Host) -> Finding:
     found = [path for path in (layout.var / "etcd", layout.volumes) if path.exists() and any(path.iterdir())]
     if found:
         text = ", ".join(map(str, found))
-        return Finding("leftovers", "failed", f"data of an earlier installation: {text}", "appliance uninstall --purge")
+        return Finding(
+            "leftovers",
+            "failed",
+            f"data of an earlier installation: {text}",
+            f"if nobody wants it any more, remove {text}",
+        )
     return Finding("leftovers", "ok", "none")
 
 

@@ -1,0 +1,163 @@
+"""How a host becomes a node: what it asks of a manager, and what the manager decides.
+
+The joining host makes its id and key before it asks, and keeps both on disk. Asking again with the same id and key
+after a kill gets the same answer, although the token is good for one node only.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from appliance import VERSION
+from appliance.errors import Conflict, NotPermitted, Refused
+from appliance.host.layout import Layout
+from appliance.model.cluster import LINK_PORT, JoinToken
+from appliance.model.node import Dial, NodeSpec, Role
+from appliance.security import ssh, tokens
+from appliance.store import keys
+from appliance.store.codec import encode
+from appliance.store.state import State
+from appliance.store.store import Expect, Put, Store
+
+MOST_NODES = 254
+LARGEST_SKEW = 60.0
+"""Seconds by which the joining host's clock may differ: certificates are checked against it."""
+
+
+class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`name_given`: a person chose the name, so it must not be changed to make it unique."""
+
+    token: str
+    secret: str
+    node_id: str
+    name: str
+    name_given: bool
+    address: str
+    dial: Dial
+    ssh_key: str
+    version: str
+    clock: float
+
+
+class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    node_id: str
+    name: str
+    number: int
+    roles: tuple[Role, ...]
+    cluster_id: str
+    cluster_name: str
+    network: str
+    managers: tuple[str, ...]
+    ssh_authority: str
+    host_certificate: str
+
+
+class Joiner:
+    """The manager's side. `authority` is the private key that signs the certificates of the link."""
+
+    def __init__(self, state: State, store: Store, layout: Layout, clock: Callable[[], float]) -> None:
+        self._state = state
+        self._store = store
+        self._layout = layout
+        self._clock = clock
+        self._one_at_a_time = threading.Lock()
+
+    def join(self, request: JoinRequest) -> JoinAnswer:
+        """Raises NotPermitted for a bad token, Refused for a host that does not fit, Conflict for a taken name."""
+        with self._one_at_a_time:
+            token = self._check(request)
+            node = self._state.nodes.get(request.node_id)
+            if node is None:
+                node = self._admit(request, token)
+            return self._answer(node, request)
+
+    def _check(self, request: JoinRequest) -> JoinToken:
+        token = self._state.tokens.get(request.token)
+        if token is None or not tokens.check(token, request.secret, self._clock()):
+            raise NotPermitted(
+                "The join token is not valid.",
+                why="it was revoked, has expired, or was mistyped",
+                next="make a new one on a manager: appliance token create",
+                page="nodes",
+            )
+        if token.used_by and token.used_by != request.node_id:
+            raise NotPermitted(
+                "The join token has been used by another node.",
+                why="a token admits one node",
+                next="make a new one on a manager: appliance token create",
+                page="nodes",
+            )
+        skew = request.clock - self._clock()
+        if abs(skew) > LARGEST_SKEW:
+            raise Refused(
+                f"The clock of this host is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the manager's.",
+                why="certificates would seem expired or not yet valid",
+                next="set the clock (date -u -s '…') and join again",
+                page="troubleshooting",
+            )
+        if request.version != VERSION:
+            raise Refused(
+                f"This host runs release {request.version}, the cluster {VERSION}.",
+                next=f"copy the file of release {VERSION} to this host and join with it",
+            )
+        return token
+
+    def _admit(self, request: JoinRequest, token: JoinToken) -> NodeSpec:
+        nodes = self._state.nodes.all()
+        taken_numbers = {node.number for node in nodes.values()}
+        number = next((n for n in range(1, MOST_NODES + 1) if n not in taken_numbers), None)
+        if number is None:
+            raise Refused(f"The cluster has {MOST_NODES} nodes, which is the most its network has room for.")
+        node = NodeSpec(
+            id=request.node_id,
+            name=_free_name(request, {node.name for node in nodes.values()}),
+            number=number,
+            address=request.address,
+            roles=("agent",),
+            dial=request.dial,
+            joined_at=datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        )
+        used = msgspec.structs.replace(token, used_by=node.id)
+        revision = self._store.commit(
+            [
+                self._state.nodes.put(node.id, node),
+                self._state.tokens.put(token.id, used),
+                Put(f"{keys.NUMBERS}{number}", encode(node.id)),
+            ],
+            [
+                self._state.nodes.unchanged(node.id),
+                self._state.tokens.unchanged(token.id),
+                Expect(f"{keys.NUMBERS}{number}", 0),
+            ],
+        )
+        self._state.copy.wait_for(revision, 5.0)
+        return node
+
+    def _answer(self, node: NodeSpec, request: JoinRequest) -> JoinAnswer:
+        cluster = self._state.cluster()
+        if cluster is None:
+            raise Refused("The cluster is still being set up.", next="try again in a moment")
+        managers = [n for n in self._state.nodes.all().values() if "manager" in n.roles]
+        authority = self._layout.pki / "ssh-ca"
+        return JoinAnswer(
+            node_id=node.id,
+            name=node.name,
+            number=node.number,
+            roles=node.roles,
+            cluster_id=cluster.id,
+            cluster_name=cluster.name,
+            network=cluster.network,
+            managers=tuple(f"{manager.address}:{LINK_PORT}" for manager in managers),
+            ssh_authority=authority.with_suffix(".pub").read_text(),
+            host_certificate=ssh.issue_host_certificate(authority.read_text(), request.ssh_key, node.id),
+        )
+
+
+def _free_name(request: JoinRequest, taken: set[str]) -> str:
+    if request.name not in taken:
+        return request.name
+    if request.name_given:
+        raise Conflict(f"There is a node called {request.name} already.", next="choose another --name")
+    return next(name for n in range(2, 10_000) if (name := f"{request.name}-{n}") not in taken)
