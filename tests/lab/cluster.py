@@ -109,7 +109,6 @@ def running(hosts: Sequence[Host], service: str) -> dict[str, tuple[str, float]]
     """Every running container of a service as the engines see it: name -> (id, started at)."""
     found: dict[str, tuple[str, float]] = {}
     for host in hosts:
-        for name, facts in engine_of(host).running("appliance.instance").items():
-            if service in name:
-                found[f"{host.name}:{name}"] = facts
+        for name, facts in engine_of(host).running("appliance.instance", f"{service}/").items():
+            found[f"{host.name}:{name}"] = facts
     return found

@@ -65,17 +65,22 @@ class EngineApi:
         filters = quote(json.dumps({"label": [label]}))
         return [str(c["Id"]) for c in self.request("GET", f"/containers/json?all={int(all)}&filters={filters}")]
 
-    def running(self, label: str) -> dict[str, tuple[str, float]]:
-        """Containers with this label that run: name -> (id, when it was started, in seconds since 1970)."""
+    def running(self, label: str, prefix: str) -> dict[str, tuple[str, float]]:
+        """Running containers whose `label` begins with `prefix`: name -> (id, started, in seconds since 1970)."""
         found = {}
         for container in self.containers(label):
             details = self.request("GET", f"/containers/{container}/json")
-            found[str(details["Name"]).lstrip("/")] = (container, self.started_at(container))
+            if details["Config"]["Labels"][label].startswith(prefix):
+                found[str(details["Name"]).lstrip("/")] = (container, _started_at(details["State"]))
         return found
 
     def started_at(self, container: str) -> float:
         """Seconds since 1970; 0.0 while it does not run."""
-        state = self.request("GET", f"/containers/{container}/json")["State"]
-        if not state["Running"]:
-            return 0.0
-        return datetime.fromisoformat(state["StartedAt"][:26].rstrip("Z") + "+00:00").timestamp()
+        return _started_at(self.request("GET", f"/containers/{container}/json")["State"])
+
+
+def _started_at(state: Mapping[str, Any]) -> float:
+    if not state["Running"]:
+        return 0.0
+    # Nanoseconds are more than `fromisoformat` reads.
+    return datetime.fromisoformat(state["StartedAt"][:26].rstrip("Z") + "+00:00").timestamp()
