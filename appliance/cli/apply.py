@@ -1,5 +1,7 @@
 """`appliance apply FILE...`: make services what their files say."""
 
+import sys
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def wish_of(file: Path, variables: tuple[str, ...]) -> dict[str, Any]:
 def read_spec(file: Path) -> str:
     """The file's text; raises UsageError when it cannot be read as UTF-8."""
     try:
-        return click.get_text_stream("stdin").read() if str(file) == "-" else file.read_text("utf-8")
+        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"The file {file} cannot be read.", why=str(error)) from error
 

@@ -143,7 +143,7 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A click type for `parse_duration`."""
 
     name = "duration"
