@@ -15,7 +15,8 @@ from appliance.errors import Conflict, NotPermitted, Refused
 from appliance.host.layout import Layout
 from appliance.model.cluster import LINK_PORT, JoinToken
 from appliance.model.node import Dial, NodeSpec, Role
-from appliance.security import ssh, tokens
+from appliance.security.ssh import issue_host_certificate
+from appliance.security.tokens import check
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.state import State
@@ -75,7 +76,7 @@ class Joiner:
 
     def _check(self, request: JoinRequest) -> JoinToken:
         token = self._state.tokens.get(request.token)
-        if token is None or not tokens.check(token, request.secret, self._clock()):
+        if token is None or not check(token, request.secret, self._clock()):
             raise NotPermitted(
                 "The join token is not valid.",
                 why="it was revoked, has expired, or was mistyped",
@@ -151,7 +152,7 @@ class Joiner:
             network=cluster.network,
             managers=tuple(f"{manager.address}:{LINK_PORT}" for manager in managers),
             ssh_authority=authority.with_suffix(".pub").read_text(),
-            host_certificate=ssh.issue_host_certificate(authority.read_text(), request.ssh_key, node.id),
+            host_certificate=issue_host_certificate(authority.read_text(), request.ssh_key, node.id),
         )
 
 
