@@ -1,0 +1,123 @@
+"""A cluster in memory behind the real API functions, for tests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from appliance.api.call import Answer, Call, Route
+from appliance.api.context import Context
+from appliance.api.server import all_routes
+from appliance.delivery.joining import JoinAnswer, JoinRequest
+from appliance.errors import NotPermitted, SpecInvalid
+from appliance.errors import Problem as SpecProblem
+from appliance.model.cluster import Cluster, User
+from appliance.model.instance import Binding, Instance, InstanceStatus
+from appliance.model.node import NodeSpec, NodeStatus
+from appliance.model.service import Container, Deploy, Service
+from appliance.security.accounts import SessionBook, hash_password
+from appliance.store import keys
+from appliance.store.codec import encode
+from appliance.store.memory import MemoryStore
+from appliance.store.mirror import Mirror
+from appliance.store.state import State
+from appliance.store.store import Put
+
+NOW = "2026-01-01T00:00:00Z"
+
+
+def read_service(text: str, file: str, variables: dict[str, str]) -> Service:
+    """A spec of one line, ``SERVICE DEPLOY REPLICAS IMAGE``; the real reader has tests of its own."""
+    words = text.split()
+    if len(words) != 4:
+        raise SpecInvalid([SpecProblem("four words are needed", "service", file, 1)])
+    name, deploy, replicas, image = words
+    container = Container(image=variables.get("image", image))
+    one = Deploy(name=deploy, replicas=int(replicas), containers={"main": container})
+    return Service(name=name, deploys={deploy: one})
+
+
+def refuse_join(request: JoinRequest) -> JoinAnswer:
+    raise NotPermitted(f"no token {request.token}")
+
+
+@dataclass
+class InMemory:
+    context: Context
+    state: State
+    routes: list[Route]
+
+    def ask(self, method: str, path: str, body: object = None, **query: str) -> Any:
+        """The data that the API answers with; raises what it raises."""
+        import bottle  # type: ignore[import-untyped]
+
+        router = bottle.Router()
+        for route in self.routes:
+            router.add(route.path, route.method, route)
+        route, arguments = router.match({"REQUEST_METHOD": method, "PATH_INFO": path})
+        data = b"" if body is None else msgspec.json.encode(body)
+        result = route.answer(Call(path=arguments, query=query, body=data, user="root"))
+        return result.data if isinstance(result, Answer) else result
+
+    def write(self, *puts: Put) -> None:
+        revision = self.context.store.commit(list(puts))
+        assert self.state.copy.wait_for(revision, 5)
+
+    def run(self, instance: str, *, revision: int = 1, node: str = "n1", ready: bool = True, restart: int = 0) -> None:
+        """Do what orchestrator, scheduler and node do until the instance runs."""
+        service, _, rest = instance.partition("/")
+        deploy, _, index = rest.rpartition("-")
+        wish = Instance(name=instance, service=service, deploy=deploy, index=int(index), revision=revision)
+        seen = InstanceStatus(
+            instance=instance, node=node, state="running", ready=ready, revision=revision, restart=restart
+        )
+        self.write(
+            self.state.instances.put(instance, wish),
+            self.state.bindings.put(instance, Binding(instance=instance, node=node, ip="10.0.1.2", bound_at=NOW)),
+            self.state.instance_status.put(instance, seen),
+        )
+
+
+@contextmanager
+def in_memory() -> Iterator[InMemory]:
+    """One node ``one`` (manager), the user admin with password ``secret``."""
+    store = MemoryStore(lambda: 0.0)
+    mirror = Mirror(store, keys.ROOT)
+    mirror.start()
+    state = State(mirror)
+    context = Context(
+        state=state,
+        store=store,
+        version="0.1.0",
+        ca_pem="CERTIFICATE",
+        leader=lambda: "n1",
+        bundle_images=frozenset({"appliance/busybox:0.1.0"}),
+        join=refuse_join,
+        sessions=SessionBook(lambda: 0.0),
+        clock=lambda: 1_767_225_600.0,
+        read_service=read_service,
+    )
+    cluster = InMemory(context, state, all_routes(context))
+    made = Cluster(
+        id="c1",
+        name="test",
+        url="https://10.0.0.1:8443",
+        network="10.0.0.0/16",
+        ca_fingerprint="0" * 64,
+        created_at=NOW,
+    )
+    node = NodeSpec(id="n1", name="one", number=1, address="10.0.0.1", roles=("manager", "agent"))
+    admin = User(name="admin", password=hash_password("secret"), created_at=NOW)
+    cluster.write(
+        Put(keys.CLUSTER, encode(made)),
+        state.nodes.put("n1", node),
+        state.node_status.put("n1", NodeStatus(id="n1", state="ready", since=NOW)),
+        state.users.put("admin", admin),
+    )
+    try:
+        yield cluster
+    finally:
+        mirror.stop()
+        store.close()
