@@ -1,0 +1,89 @@
+"""The table of commands, their manual, and the parts of commands that decide something."""
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from appliance.cli import COMMANDS, appliance
+from appliance.cli.apply import parse_variables
+from appliance.cli.client import ApiProblem, Client, parse_duration
+from appliance.cli.docs import find_page
+from appliance.cli.node import parse_labels
+from appliance.errors import LinkDown, NotFound, UsageError
+
+MANUAL = (Path(__file__).parents[3] / "docs/commands.md").read_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_manual(name: str) -> None:
+    assert f"`appliance {name}" in MANUAL
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_exists_and_has_help(name: str) -> None:
+    result = CliRunner().invoke(appliance, [name, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("90s", 90.0), ("2m", 120.0), ("1h", 3600.0), ("0.5s", 0.5)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1s", "5d"])
+def test_what_is_not_a_duration(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        parse_duration(text)
+
+
+def test_variables_may_hold_equals_signs() -> None:
+    assert parse_variables(("a=b=c", "d=")) == {"a": "b=c", "d": ""}
+
+
+@pytest.mark.parametrize("text", ["a", "=b"])
+def test_a_variable_needs_a_name_and_a_value(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_variables((text,))
+
+
+def test_labels_are_set_and_removed() -> None:
+    assert parse_labels(("zone=a", "disk-")) == {"set": {"zone": "a"}, "remove": ["disk"]}
+    with pytest.raises(UsageError):
+        parse_labels(("zone",))
+
+
+def test_a_page_is_found_as_errors_name_it() -> None:
+    assert find_page("preflight/#disk-room", ["preflight"]) == "preflight"
+    assert find_page("adr", ["adr/index"]) == "adr/index"
+    with pytest.raises(NotFound):
+        find_page("nothing", ["preflight"])
+
+
+def test_without_a_manager_the_next_step_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LinkDown) as down:
+        Client(tmp_path).get("status")
+    assert "appliance status" in down.value.next
+
+
+def test_what_the_manager_refuses_keeps_its_exit_code() -> None:
+    assert ApiProblem({"what": "no", "exit_code": 3}).exit_code == 3
+
+
+def test_status_shows_what_the_agent_knows_where_no_manager_runs(tmp_path: Path) -> None:
+    file = tmp_path / "run/appliance/agent.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"name": "two", "version": "0.1.0", "connected": false, "manager": "10.0.0.1", "instances": []}')
+    result = CliRunner().invoke(appliance, ["status", "--root", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "node two, release 0.1.0, not connected to 10.0.0.1" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["scale", "shop", "3"], ["restart", "shop"], ["stop", "shop/a/b"]])
+def test_a_malformed_name_is_wrong_usage(arguments: list[str]) -> None:
+    result = CliRunner().invoke(appliance, arguments)
+    assert isinstance(result.exception, UsageError)
