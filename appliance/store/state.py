@@ -4,16 +4,18 @@ Reads never leave the process. A write goes to the store as operations made here
 with what they depend on (`unchanged`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
+from appliance.errors import Unavailable
 from appliance.model.cluster import Cluster, Image, JoinToken, User
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Revision, ServiceHead
 from appliance.store import keys
 from appliance.store.codec import decode, encode
-from appliance.store.store import Delete, Entry, Expect, Put
+from appliance.store.store import MOST_OPERATIONS, Delete, Entry, Expect, Put, Store
 
 
 class Copy(Protocol):
@@ -114,3 +116,45 @@ class State:
 
     def revision(self, service: str, number: int) -> Revision | None:
         return self.revisions.get(keys.revision_key(service, number)[len(keys.REVISIONS) :])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Operations that belong together, and what must still be true when they are done."""
+
+    operations: tuple[Put | Delete, ...]
+    expect: tuple[Expect, ...] = ()
+
+
+def commit_as_leader(store: Store, copy: Copy, term: Expect, changes: Iterable[Change]) -> None:
+    """Commit in as few batches as the store allows, each only while `term` holds; then wait to read the own write.
+
+    Raises Conflict when a batch met a newer value or the term is over (earlier batches stay done), StoreUnavailable
+    as every commit does, Unavailable when the copy lags behind.
+    """
+    operations: list[Put | Delete] = []
+    expect: dict[Expect, None] = {term: None}
+    revision = 0
+    for change in changes:
+        conditions = expect | dict.fromkeys(change.expect)
+        if operations and max(len(operations) + len(change.operations), len(conditions)) > MOST_OPERATIONS:
+            revision = store.commit(operations, tuple(expect))
+            operations, conditions = [], {term: None} | dict.fromkeys(change.expect)
+        operations.extend(change.operations)
+        expect = conditions
+    if operations:
+        revision = store.commit(operations, tuple(expect))
+    await_copy(copy, revision)
+
+
+def await_copy(copy: Copy, revision: int) -> None:
+    """Raises Unavailable (retryable) when the copy has not reached `revision` after a few seconds.
+
+    A new leader calls it with its term's revision: everything earlier leaders wrote is older than that.
+    """
+    if copy.revision < revision and not copy.wait_for(revision, LONGEST_LAG):
+        raise Unavailable("The copy of the store lags behind.", why=f"revision {revision} has not arrived yet")
+
+
+LONGEST_LAG = 5.0
+"""Seconds."""
