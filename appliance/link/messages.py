@@ -52,3 +52,28 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True, tag="peers"):
 
 FromAgent = Hello | Report | Heartbeat
 FromManager = Orders | Peers
+
+
+class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):
+    """Run a command in a container. `container` "" : the instance's first."""
+
+    instance: str
+    container: str = ""
+    command: tuple[str, ...]
+    terminal: bool = False
+    rows: int = 24
+    columns: int = 80
+    env: dict[str, str] = {}
+
+
+class LogsRequest(msgspec.Struct, frozen=True, kw_only=True, tag="logs"):
+    """Read what a container wrote. `tail`: only the last lines, None : all that is kept."""
+
+    instance: str
+    container: str = ""
+    follow: bool = False
+    tail: int | None = None
+    timestamps: bool = False
+
+
+ChannelRequest = ExecRequest | LogsRequest

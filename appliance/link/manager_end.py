@@ -1,0 +1,349 @@
+"""The manager's end of the links. Whoever dialled, it is the SSH client: it opens sessions on the node.
+
+Everything runs on one asyncio loop in a thread of its own, `loop`, which the WebSockets share.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+import asyncssh
+import msgspec
+from asyncssh.connection import SSHConnection
+from asyncssh.public_key import CERT_TYPE_HOST, SSHOpenSSHCertificate, decode_ssh_certificate
+
+from appliance.errors import LinkDown
+from appliance.link.messages import (
+    ChannelRequest,
+    FromAgent,
+    FromManager,
+    Heartbeat,
+    Hello,
+    Orders,
+    Peers,
+    Report,
+)
+from appliance.link.session import ALGORITHMS, CONTROL, HOST_CERTIFICATE, SILENCE, Messages, Stream
+from appliance.model.cluster import REGISTRY_PORT
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF = 0.2
+LONGEST_BACKOFF = 5.0
+LONGEST_QUEUE = 1000
+"""Messages that wait for a node before its link is ended; it gets everything anew when it is back."""
+_OPENING = 20.0
+
+
+class Channel(Stream, asyncssh.SSHClientSession[bytes]):
+    """A command or a log on a node. Used on the link's loop."""
+
+    async def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
+        """The next piece; None at the end. Raises what the node says went wrong, or LinkDown."""
+        piece = await self.receive()
+        if piece is not None:
+            return ("stderr" if piece[0] else "stdout"), piece[1]
+        await self._channel.wait_closed()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    async def write(self, data: bytes) -> None:
+        await self.send(data)
+
+    async def close_input(self) -> None:
+        self._channel.write_eof()
+
+    def resize(self, rows: int, columns: int) -> None:
+        self._channel.change_terminal_size(columns, rows)
+
+    def exit_code(self) -> int:
+        """Valid after `read` returned None; 0 for a log."""
+        return self._status or 0
+
+
+class _Connection(asyncssh.SSHClientConnection):
+    """Takes the node's id from its host certificate, whatever address it came from."""
+
+    node_id = ""
+    authority: asyncssh.SSHKey
+
+    def validate_server_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
+        # asyncssh would want the certificate's principal to be the address we dialled or were dialled from.
+        try:
+            certificate = decode_ssh_certificate(key_data)
+            if not isinstance(certificate, SSHOpenSSHCertificate) or certificate.signing_key != self.authority:
+                raise ValueError("its certificate is not signed by this cluster's authority")
+            certificate.validate(CERT_TYPE_HOST, None)
+            (self.node_id,) = certificate.principals
+        except (ValueError, asyncssh.KeyImportError) as error:
+            raise asyncssh.HostKeyNotVerifiable(f"Not a node of this cluster: {error}") from None
+        return super().validate_server_host_key(key_data)
+
+
+class _Node:
+    """The live link of one node."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
+        self.queue: asyncio.Queue[FromManager] = asyncio.Queue(LONGEST_QUEUE)
+
+
+class ManagerLink:
+    """A component. Callbacks are called on `loop` and must be quick; after `on_hello` the node expects everything.
+
+    `authority` is the link authority's public key, `key` and `certificate` the manager's, as text in OpenSSH's form.
+    `address` "" listens nowhere. `forward_registry` says whether a node gets this manager's registry on its loopback.
+    """
+
+    name = "link"
+
+    def __init__(
+        self,
+        *,
+        authority: str,
+        key: str,
+        certificate: str,
+        address: str,
+        port: int,
+        on_hello: Callable[[str, Hello], None],
+        on_report: Callable[[str, Report], None],
+        on_gone: Callable[[str], None],
+        on_heartbeat: Callable[[str, Heartbeat], None] | None = None,
+        forward_registry: Callable[[str], bool] = lambda node_id: True,
+    ) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._authority = asyncssh.import_public_key(authority)
+        self._options = _client_options(key, certificate)
+        self._listen_at = (address, port)
+        self._on_hello = on_hello
+        self._on_report = on_report
+        self._on_gone = on_gone
+        self._on_heartbeat = on_heartbeat
+        self._forward_registry = forward_registry
+        self._nodes: dict[str, _Node] = {}
+        self._lock = threading.Lock()
+        self._dialling: dict[str, tuple[tuple[str, int], asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    # -- the component, from any thread ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Returns once it listens; raises OSError when the port is taken."""
+        self._thread = threading.Thread(target=self.loop.run_forever, name="link", daemon=True)
+        self._thread.start()
+        self._call(self._open())
+
+    def stop(self) -> None:
+        if self._thread is None:
+            return
+        self._call(self._close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self._thread = None
+        self.loop.close()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also when 0 was asked for."""
+        assert self._listener is not None, "not listening"
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    def connected(self) -> set[str]:
+        with self._lock:
+            return set(self._nodes)
+
+    def send(self, node_id: str, message: Orders | Peers) -> None:
+        """Queue a message; dropped when the node is not connected, since it gets everything after its next hello."""
+        self.loop.call_soon_threadsafe(self._queue, node_id, message)
+
+    def set_dial_targets(self, targets: dict[str, tuple[str, int]]) -> None:
+        """The nodes (id → host, port) to which this manager has to connect by itself."""
+        self.loop.call_soon_threadsafe(self._redial, dict(targets))
+
+    # -- channels, on the loop ---------------------------------------------------------------------------------------
+
+    async def open_channel(self, node_id: str, request: ChannelRequest) -> Channel:
+        """Raises LinkDown when the node cannot be reached; what it refuses is raised by the channel's `read`."""
+        node = self._nodes.get(node_id)
+        if node is None:
+            raise LinkDown("The node is not connected to this manager.", where=node_id, next="see: appliance node ls")
+        return await _open(node.connection, msgspec.json.encode(request).decode())
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=30)
+
+    async def _open(self) -> None:
+        address, port = self._listen_at
+        if address:
+            self._listener = await self.loop.create_server(self._new_connection, address, port, backlog=512)
+
+    async def _close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        tasks = [*self._tasks, *(task for _, task in self._dialling.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._dialling.clear()
+
+    def _new_connection(self) -> _Connection:
+        connection = _Connection(self.loop, self._options, acceptor=self._accepted, error_handler=_failed)
+        connection.authority = self._authority
+        return connection
+
+    def _accepted(self, connection: SSHConnection) -> None:
+        """Called by asyncssh once both sides have proved who they are."""
+        assert isinstance(connection, _Connection)
+        task = self.loop.create_task(self._serve(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: _Connection) -> None:
+        """The whole life of a link after authentication."""
+        node_id = connection.node_id
+        try:
+            control = await _open(connection, CONTROL)
+            messages: Messages[FromAgent] = Messages(control, FromAgent)
+            hello = await messages.receive(SILENCE)
+            if not isinstance(hello, Hello) or hello.node != node_id:
+                raise LinkDown("A node did not introduce itself by the name in its certificate.", where=node_id)
+            await self._converse(connection, messages, hello)
+        except (LinkDown, asyncssh.Error, OSError) as error:
+            log.warning("link to %s ended: %s", node_id, error)
+        finally:
+            connection.abort()
+
+    async def _converse(self, connection: _Connection, messages: Messages[FromAgent], hello: Hello) -> None:
+        node_id = connection.node_id
+        node = _Node(connection)
+        with self._lock:
+            older = self._nodes.get(node_id)
+            self._nodes[node_id] = node
+        if older is not None:
+            log.info("a newer link of %s replaces the older", node_id)
+            older.connection.abort()
+        sending = self.loop.create_task(self._send_queue(node, messages))
+        try:
+            self._on_hello(node_id, hello)
+            log.info("%s is connected", node_id)
+            if self._forward_registry(node_id):
+                await _forward_registry(connection)
+            while (message := await messages.receive(SILENCE)) is not None:
+                self._received(node_id, message)
+        finally:
+            sending.cancel()
+            with self._lock:
+                current = self._nodes.get(node_id) is node
+                if current:
+                    del self._nodes[node_id]
+            if current:
+                self._on_gone(node_id)
+
+    async def _send_queue(self, node: _Node, messages: Messages[FromAgent]) -> None:
+        try:
+            while True:
+                await messages.send(await node.queue.get())
+        except LinkDown:
+            node.connection.abort()
+
+    def _received(self, node_id: str, message: FromAgent) -> None:
+        match message:
+            case Report():
+                self._on_report(node_id, message)
+            case Heartbeat():
+                if self._on_heartbeat is not None:
+                    self._on_heartbeat(node_id, message)
+            case Hello():
+                raise LinkDown("A node introduced itself twice on one link.", where=node_id)
+
+    def _queue(self, node_id: str, message: FromManager) -> None:
+        node = self._nodes.get(node_id)
+        if node is None:
+            return
+        try:
+            node.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            log.warning("%s does not read its messages; its link is ended", node_id)
+            node.connection.abort()
+
+    def _redial(self, targets: dict[str, tuple[str, int]]) -> None:
+        for node_id, (target, task) in list(self._dialling.items()):
+            if targets.get(node_id) != target:
+                task.cancel()
+                del self._dialling[node_id]
+        for node_id, target in targets.items():
+            if node_id not in self._dialling:
+                self._dialling[node_id] = (target, self.loop.create_task(self._dial(node_id, *target)))
+
+    async def _dial(self, node_id: str, host: str, port: int) -> None:
+        backoff = FIRST_BACKOFF
+        failure = ""
+        while True:
+            try:
+                async with asyncio.timeout(_OPENING):
+                    _, connection = await self.loop.create_connection(self._new_connection, host, port)
+            except OSError as error:  # TimeoutError is one
+                if str(error) != failure:
+                    failure = str(error)
+                    log.warning("cannot reach %s at %s:%d: %s; trying again", node_id, host, port, error)
+            else:
+                failure = ""
+                try:
+                    await connection.wait_closed()
+                finally:
+                    connection.abort()
+                if connection.node_id == node_id:
+                    backoff = FIRST_BACKOFF
+                else:
+                    log.warning("at %s:%d is %r instead of %s", host, port, connection.node_id, node_id)
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
+            backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+
+async def _open(connection: _Connection, command: str) -> Channel:
+    try:
+        async with asyncio.timeout(_OPENING):
+            _, channel = await connection.create_session(Channel, command, encoding=None)
+    except (asyncssh.Error, OSError) as error:
+        raise LinkDown("The node did not open a session.", where=connection.node_id, why=str(error)) from error
+    assert isinstance(channel, Channel)
+    return channel
+
+
+async def _forward_registry(connection: _Connection) -> None:
+    """Let the node's engine find the registry on its own loopback; on a manager's node the port is in use already."""
+    try:
+        await connection.forward_remote_port("127.0.0.1", REGISTRY_PORT, "127.0.0.1", REGISTRY_PORT)
+    except asyncssh.Error as error:
+        log.warning("%s: the registry's port was not forwarded: %s", connection.node_id, error)
+
+
+def _failed(connection: SSHConnection, error: Exception | None) -> None:
+    log.warning("refused a link from %s: %s", connection.get_extra_info("peername"), error)
+
+
+def _client_options(key: str, certificate: str) -> asyncssh.SSHClientConnectionOptions:
+    own = asyncssh.import_certificate(certificate)
+    assert isinstance(own, SSHOpenSSHCertificate)
+    # asyncssh asks for the name of the user even though one is given, and a bare host may not know it.
+    os.environ.setdefault("LOGNAME", "root")
+    return asyncssh.SSHClientConnectionOptions(
+        username=own.principals[0],
+        client_keys=[(asyncssh.import_private_key(key), own)],
+        known_hosts=None,  # _Connection checks the certificate
+        server_host_key_algs=[HOST_CERTIFICATE],
+        preferred_auth="publickey",
+        agent_path=None,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        **ALGORITHMS,
+    )
