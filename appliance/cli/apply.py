@@ -1,7 +1,6 @@
 """`appliance apply FILE...`: make services what their files say."""
 
 import sys
-import sys
 from pathlib import Path
 from typing import Any
 

@@ -64,31 +64,29 @@ async def _run(client: Client, wish: dict[str, object], *, reads: bool, terminal
 
 
 async def _copy_input(connection: "ClientConnection") -> None:
-    """Standard input, piece by piece; files and pipes that epoll does not know are read in a thread."""
+    """Standard input, piece by piece, none read before the last is on its way."""
+    descriptor = sys.stdin.fileno()
+    while True:
+        await _readable(descriptor)
+        data = os.read(descriptor, 32768)
+        if not data:
+            await connection.send(json.dumps({"eof": True}))
+            return
+        await connection.send(b"\x00" + data)
+
+
+async def _readable(descriptor: int) -> None:
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
-    descriptor = sys.stdin.fileno()
     try:
         loop.add_reader(descriptor, ready.set)
     except PermissionError:
-        # A regular file: it is always ready.
-        ready.set()
-        watched = False
-    else:
-        watched = True
+        # epoll does not take regular files: they are always readable.
+        return
     try:
-        while True:
-            await ready.wait()
-            data = os.read(descriptor, 32768)
-            if not data:
-                await connection.send(json.dumps({"eof": True}))
-                return
-            if watched:
-                ready.clear()
-            await connection.send(b"\x00" + data)
+        await ready.wait()
     finally:
-        if watched:
-            loop.remove_reader(descriptor)
+        loop.remove_reader(descriptor)
 
 
 def _send_size(connection: "ClientConnection") -> None:

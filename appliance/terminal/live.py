@@ -19,7 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from appliance.errors import ApplianceError, NotFound, UsageError
+from appliance.errors import ApplianceError, LinkDown, NotFound, UsageError
 from appliance.link.messages import ExecRequest, LogsRequest
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.store import keys
@@ -269,17 +269,27 @@ async def _from_node(channel: Channel, socket: ServerConnection) -> None:
 async def _to_node(channel: Channel, socket: ServerConnection) -> None:
     """Ends when the socket does; a text frame resizes (``{"rows", "columns"}``) or ends the input (``{"eof"}``)."""
     async for message in socket:
-        if isinstance(message, bytes):
-            await channel.write(message[1:])
-            continue
         try:
-            said = json.loads(message)
-            if said.get("eof"):
-                await channel.close_input()
-            else:
-                channel.resize(int(said["rows"]), int(said["columns"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError("This message is not one that an exec takes.", why=repr(error)) from error
+            await _pass_on(message, channel)
+        except (LinkDown, OSError) as error:
+            # The command may end while something is on its way to it; its exit code or the error comes from `read`.
+            log.debug("input came too late: %s", error)
+
+
+async def _pass_on(message: str | bytes, channel: Channel) -> None:
+    if isinstance(message, bytes):
+        await channel.write(message[1:])
+        return
+    try:
+        said = json.loads(message)
+        ends = bool(said.get("eof"))
+        rows, columns = (0, 0) if ends else (int(said["rows"]), int(said["columns"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError("This message is not one that an exec takes.", why=repr(error)) from error
+    if ends:
+        await channel.close_input()
+    else:
+        channel.resize(rows, columns)
 
 
 async def _end(*tasks: "asyncio.Future[None]") -> None:
