@@ -14,12 +14,7 @@ from appliance.errors import ApplianceError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line for --help)
-    "up": ("up", "Make this host the first node of a new cluster"),
-    "join": ("join", "Make this host a node of an existing cluster"),
-    "run": ("run", "Run this node's processes in the foreground (what systemd starts)"),
     "stop": ("stop", "Stop an instance, or without one this node's own processes"),
-    "down": ("down", "Stop this node with everything on it"),
-    "uninstall": ("uninstall", "Remove the appliance from this host"),
     "preflight": ("preflight", "Check whether this host can be a node"),
     "status": ("status", "Show the cluster and its nodes"),
     "version": ("version", "Print the version of this file"),
@@ -43,18 +38,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print the completion script for a shell"),
 }
 
-HIDDEN: dict[str, str] = {
-    # name: module; started by the appliance itself
-    "role": "role",
-}
-
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        name = HIDDEN.get(cmd_name) or COMMANDS.get(cmd_name, ("",))[0]
+        name = COMMANDS.get(cmd_name, ("",))[0]
         if not name:
             return None
         module = importlib.import_module(f"appliance.cli.{name}")

@@ -18,7 +18,7 @@ from appliance.network.addresses import subnet_of, vtep_address
 from appliance.network.firewall import Chain, Firewall, chains
 
 if TYPE_CHECKING:
-    from pyroute2 import IPRoute  # type: ignore[import-untyped]
+    from pyroute2 import IPRoute
 
 DEVICE = "flannel.1"
 BRIDGE = "appliance0"
@@ -80,7 +80,7 @@ class Overlay:
     def cycle(self) -> None:
         """Bring device, entries, routes and firewall to what they should be. Raises ApplianceError."""
         from pyroute2 import IPRoute
-        from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+        from pyroute2.netlink.exceptions import NetlinkError
 
         with self._lock:
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")

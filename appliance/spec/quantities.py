@@ -19,7 +19,9 @@ def size(value: object) -> int:
     """Bytes: ``512Mi``, ``20Gi``, ``1G``."""
     number, unit = _split(value, "write sizes like 512Mi or 20Gi")
     if unit not in _BYTES:
-        raise ValueError(f"{value!r} is not a size; write it like 512Mi or 20Gi (units: {', '.join(filter(None, _BYTES))})")
+        raise ValueError(
+            f"{value!r} is not a size; write it like 512Mi or 20Gi (units: {', '.join(filter(None, _BYTES))})"
+        )
     return round(number * _BYTES[unit])
 
 

@@ -14,7 +14,7 @@ from appliance.errors import Problem, SpecInvalid
 from appliance.model import service as model
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.spec import document as doc
-from appliance.spec.variables import UnknownVariable, fill_in
+from appliance.spec.variables import substitute
 
 LARGEST_FILE = 1_000_000
 """Characters of a service file; the store takes no larger value."""
@@ -106,11 +106,13 @@ def _fill(
         return [_fill(inner, variables, (*at, n), tree, file, problems) for n, inner in enumerate(value)]
     if not isinstance(value, str):
         return value
-    try:
-        return fill_in(value, variables)
-    except UnknownVariable as error:
-        problems.append(Problem(str(error), _path(at), file, _line(tree, at)))
-        return str(value)
+    text, unknown = substitute(value, variables)
+    known = ", ".join(sorted(variables)) or "none"
+    problems += [
+        Problem(f"there is no variable {name!r}; the service has: {known}", _path(at), file, _line(tree, at))
+        for name in unknown
+    ]
+    return text
 
 
 def _problem(detail: Any, tree: CommentedMap, file: str) -> Problem:
