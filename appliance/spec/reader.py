@@ -1,242 +1,235 @@
-"""Reads a service file: YAML → checked document → `model.Service`. Every mistake is named at once, with its line."""
+"""From the text of a service file to the model: every problem at once, each with its line."""
 
 import difflib
+import re
 from collections.abc import Mapping
-from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from appliance.errors import Problem, SpecInvalid
 from appliance.model import service as model
-from appliance.model.cluster import SYSTEM_SERVICE
-from appliance.spec import document as doc
+from appliance.spec.schema import (
+    LATER,
+    ContainerText,
+    DeployText,
+    ProbeText,
+    ServiceText,
+    fields_at,
+)
 from appliance.spec.variables import substitute
+from appliance.spec.yaml_text import Document, Path, read_yaml
 
-LARGEST_FILE = 1_000_000
-"""Characters of a service file; the store takes no larger value."""
-DEEPEST = 32
-_STANDARD_TAGS = {"map", "seq", "str", "int", "float", "bool", "null", "timestamp"}
-_Location = tuple[str | int, ...]
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-def read_service(text: str, file: str = "", variables: Mapping[str, str] | None = None) -> model.Service:
-    """The service that `text` describes; `variables` win over the file's own. `file` is for messages only.
+def read_service(text: str, file_name: str, variables_override: Mapping[str, str]) -> model.Service:
+    """The one service in `text`. Raises SpecInvalid with all problems found; `file_name` only names the place.
 
-    Raises SpecInvalid with every problem found. Bounded in time and memory for any text.
+    `variables_override` replaces values of the file's own variables; one that the file has not is a problem.
     """
-    tree = _parse(text, file)
-    problems: list[Problem] = []
-    values = _variables(tree, variables or {})
-    filled = {
-        key: value if key == "variables" else _fill(value, values, (key,), tree, file, problems)
-        for key, value in tree.items()
-    }
-    try:
-        service = doc.ServiceDocument.model_validate(filled)
-    except ValidationError as error:
-        problems += [_problem(detail, tree, file) for detail in error.errors(include_url=False)]
-        raise SpecInvalid(_sorted(problems)) from None
-    if service.service == SYSTEM_SERVICE:
-        problems.append(Problem("this name belongs to the sidecars", "service", file, _line(tree, ("service",))))
-    problems += [
-        Problem("the service has no such variable", f"--set {name}", file)
-        for name in variables or {}
-        if name not in service.variables
-    ]
+    services = read_services(text, file_name, variables_override)
+    if len(services) != 1:
+        raise SpecInvalid([Problem(f"expected one service, found {len(services)}", file=file_name)])
+    return services[0]
+
+
+def read_services(text: str, file_name: str, variables_override: Mapping[str, str]) -> list[model.Service]:
+    """All services in a file of one or more documents, separated by ``---``; raises SpecInvalid."""
+    documents = read_yaml(text, file_name)
+    if not documents:
+        raise SpecInvalid([Problem("the file is empty; it should start with: service: NAME", file=file_name)])
+    readings = [_Reading(document, file_name, variables_override) for document in documents]
+    services = [reading.service() for reading in readings]
+    problems = [problem for reading in readings for problem in reading.problems]
     if problems:
-        raise SpecInvalid(_sorted(problems))
-    return _service(service, values)
+        raise SpecInvalid(problems)
+    return [service for service in services if service is not None]
 
 
-def _parse(text: str, file: str) -> CommentedMap:
-    if len(text) > LARGEST_FILE:
-        raise SpecInvalid([Problem(f"the file is longer than {LARGEST_FILE} characters", file=file)])
-    try:
-        # The first pass builds nodes only: what is refused there never becomes a value, however often it is repeated.
-        root = YAML(typ="rt").compose(text.removeprefix("\ufeff"))
-        _refuse_tricks(root, file)
-        tree = YAML(typ="rt").load(text.removeprefix("\ufeff"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SpecInvalid([Problem(f"not readable as YAML: {error.problem}", file=file, line=line)]) from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        said = str(error).strip().splitlines()[:1] or ["nested too deeply"]
-        raise SpecInvalid([Problem(f"not readable as YAML: {said[0]}", file=file)]) from None
-    if not isinstance(tree, CommentedMap):
-        raise SpecInvalid([Problem("a service file is a mapping that starts with `service: NAME`", file=file, line=1)])
-    return tree
+class _Reading:
+    """One document on its way to the model, collecting what is wrong with it."""
 
+    def __init__(self, document: Document, file: str, override: Mapping[str, str]) -> None:
+        self.problems: list[Problem] = []
+        self._document = document
+        self._file = file
+        self._override = override
 
-def _refuse_tricks(root: Node | None, file: str) -> None:
-    """Anchors repeated by aliases, tags and deep nesting have no use here, and bombs are made of them."""
-    seen: set[int] = set()
-    waiting = [(root, 1)] if root is not None else []
-    while waiting:
-        node, depth = waiting.pop()
-        line = node.start_mark.line + 1 if node.start_mark else 0
-        if id(node) in seen:
-            raise SpecInvalid([Problem("aliases (*name) are not supported; write it out", file=file, line=line)])
-        seen.add(id(node))
-        if depth > DEEPEST:
-            raise SpecInvalid([Problem(f"nested deeper than {DEEPEST} levels", file=file, line=line)])
-        if node.tag is not None and str(node.tag).removeprefix("tag:yaml.org,2002:") not in _STANDARD_TAGS:
-            raise SpecInvalid([Problem(f"the tag {node.tag} is not supported", file=file, line=line)])
-        if isinstance(node, MappingNode):
-            waiting += [(part, depth + 1) for pair in node.value for part in pair]
-        elif isinstance(node, SequenceNode):
-            waiting += [(part, depth + 1) for part in node.value]
+    def service(self) -> model.Service | None:
+        """None when there are problems."""
+        value = self._document.value
+        if not isinstance(value, dict):
+            self._add((), "a service file is a mapping that starts with: service: NAME")
+            return None
+        variables = self._variables(value.get("variables"))
+        filled = {
+            key: part if key == "variables" else self._fill(part, (key,), variables) for key, part in value.items()
+        }
+        try:
+            parsed = ServiceText.model_validate(filled)
+        except ValidationError as error:
+            for found in error.errors(include_url=False):
+                self._explain(found)
+            self.problems.sort(key=lambda problem: problem.line)
+            return None
+        deploys = {name: self._deploy(name, deploy) for name, deploy in parsed.deploys.items()}
+        self._refuse_shared_ports(deploys)
+        if self.problems:
+            return None
+        return model.Service(name=parsed.service, variables=variables, deploys=deploys)
 
+    def _variables(self, value: object) -> dict[str, str]:
+        """Values that are no texts are left to the schema, which says so."""
+        own = value if isinstance(value, dict) else {}
+        for name in own:
+            if not _VARIABLE_NAME.fullmatch(name):
+                self._add(("variables", name), f"{name!r} is not a name for a variable: use letters, digits, _ and -")
+        for name in self._override:
+            if name not in own:
+                self._add(("variables",), f"there is no variable {name} to override{_suggestion(name, own)}")
+        texts = {name: _as_text(item) for name, item in own.items() if isinstance(item, str | int)}
+        return texts | dict(self._override)
 
-def _variables(tree: CommentedMap, given: Mapping[str, str]) -> dict[str, str]:
-    own = tree.get("variables")
-    found = {str(key): str(value) for key, value in own.items()} if isinstance(own, CommentedMap) else {}
-    return found | dict(given)
-
-
-def _fill(
-    value: Any, variables: Mapping[str, str], at: _Location, tree: CommentedMap, file: str, problems: list[Problem]
-) -> Any:
-    if isinstance(value, CommentedMap):
-        return {key: _fill(inner, variables, (*at, key), tree, file, problems) for key, inner in value.items()}
-    if isinstance(value, CommentedSeq):
-        return [_fill(inner, variables, (*at, n), tree, file, problems) for n, inner in enumerate(value)]
-    if not isinstance(value, str):
+    def _fill(self, value: object, path: Path, variables: Mapping[str, str]) -> object:
+        if isinstance(value, str):
+            text, unknown = substitute(value, variables)
+            for name in unknown:
+                literal = "; for a literal write $${" + name + "}"
+                self._add(path, f"there is no variable {name}{_suggestion(name, variables) or literal}")
+            return text
+        if isinstance(value, dict):
+            return {key: self._fill(item, (*path, key), variables) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._fill(item, (*path, number), variables) for number, item in enumerate(value)]
         return value
-    text, unknown = substitute(value, variables)
-    known = ", ".join(sorted(variables)) or "none"
-    problems += [
-        Problem(f"there is no variable {name!r}; the service has: {known}", _path(at), file, _line(tree, at))
-        for name in unknown
-    ]
-    return text
+
+    def _explain(self, found: ErrorDetails) -> None:
+        # pydantic marks a bad key of a mapping with an element of its own.
+        path = tuple(step for step in found["loc"] if step != "[key]")
+        kind, context = found["type"], found.get("ctx", {})
+        if kind == "extra_forbidden":
+            name = str(path[-1])
+            if name in LATER:
+                self._add(path, f"{name} is not supported by this release")
+            else:
+                known = fields_at(path[:-1])
+                hint = _suggestion(name, known) or f" (known: {', '.join(known)})"
+                self._add(path, f"there is no field {name}{hint}")
+        elif kind == "value_error":
+            self._add(path, str(context.get("error", found["msg"])))
+        elif kind == "missing":
+            self._add(path[:-1], f"the field {path[-1]} is missing")
+        elif kind in ("model_type", "dict_type", "model_attributes_type"):
+            self._add(path, "this must be a mapping (NAME: VALUE)")
+        elif kind == "too_short":
+            self._add(path, "at least one is needed")
+        else:
+            self._add(path, found["msg"][:1].lower() + found["msg"][1:])
+
+    def _deploy(self, name: str, text: DeployText) -> model.Deploy:
+        where: Path = ("deploys", name)
+        containers = {
+            each: self._container((*where, "containers", each), container, text)
+            for each, container in text.containers.items()
+        }
+        self._refuse_clashes(where, containers)
+        return model.Deploy(
+            name=name,
+            rank=text.rank,
+            replicas=text.replicas,
+            containers=containers,
+            volumes={each: model.Volume(**volume.model_dump()) for each, volume in text.volumes.items()},
+            placement=model.Placement(**text.placement.model_dump()),
+            stop_grace=text.stop_grace,
+        )
+
+    def _container(self, where: Path, text: ContainerText, deploy: DeployText) -> model.Container:
+        for volume in text.volumes:
+            if volume not in deploy.volumes:
+                hint = _suggestion(volume, deploy.volumes) or "; list it under the deploy's volumes"
+                self._add((*where, "volumes", volume), f"the deploy has no volume {volume}{hint}")
+        ports = {each: model.Port(**port.model_dump()) for each, port in text.ports.items()}
+        health = model.Health(
+            live=self._probe((*where, "health", "live"), text.health.live, ports),
+            ready=self._probe((*where, "health", "ready"), text.health.ready, ports),
+        )
+        return model.Container(
+            image=text.image,
+            entrypoint=_tuple(text.entrypoint),
+            command=_tuple(text.command),
+            env=text.env,
+            ports=ports,
+            volumes=dict(text.volumes),
+            health=health,
+            resources=model.Resources(**text.resources.model_dump()),
+            user=text.user,
+        )
+
+    def _probe(self, where: Path, text: ProbeText | None, ports: Mapping[str, model.Port]) -> model.Probe | None:
+        if text is None:
+            return None
+        asked = text.tcp if text.tcp is not None else text.port
+        field = "tcp" if text.tcp is not None else "port"
+        port = 0 if asked is None else self._port_number((*where, field), asked, ports)
+        return model.Probe(
+            exec=_tuple(text.exec),
+            http=text.http,
+            tcp=port if text.tcp is not None else None,
+            port=port,
+            every=text.every,
+            timeout=text.timeout,
+            failures=text.failures,
+            successes=text.successes,
+            initial_delay=text.initial_delay,
+        )
+
+    def _port_number(self, where: Path, asked: str, ports: Mapping[str, model.Port]) -> int:
+        """0 after a problem."""
+        if asked in ports:
+            return ports[asked].port
+        if asked.isdecimal() and 1 <= int(asked) <= 65535:
+            return int(asked)
+        self._add(where, f"the container has no port {asked}{_suggestion(asked, ports)}")
+        return 0
+
+    def _refuse_clashes(self, where: Path, containers: Mapping[str, model.Container]) -> None:
+        """The containers of a deploy share one address."""
+        seen: dict[tuple[str, int], str] = {}
+        for name, container in containers.items():
+            for port_name, port in container.ports.items():
+                other = seen.setdefault((port.protocol, port.port), f"{name}/{port_name}")
+                if other != f"{name}/{port_name}":
+                    path = (*where, "containers", name, "ports", port_name)
+                    self._add(path, f"port {port.port}/{port.protocol} is already {other}'s; they share one address")
+
+    def _refuse_shared_ports(self, deploys: Mapping[str, model.Deploy]) -> None:
+        """A port of a node can be published once."""
+        seen: dict[tuple[str, int], str] = {}
+        for deploy in deploys.values():
+            for name, container in deploy.containers.items():
+                for port_name, port in container.ports.items():
+                    if port.publish is None:
+                        continue
+                    owner = f"{deploy.name}/{name}/{port_name}"
+                    other = seen.setdefault((port.protocol, port.publish), owner)
+                    if other != owner:
+                        path = ("deploys", deploy.name, "containers", name, "ports", port_name)
+                        self._add(path, f"{other} publishes port {port.publish}/{port.protocol} already")
+
+    def _add(self, path: Path, message: str) -> None:
+        dotted = ".".join(str(step) for step in path)
+        self.problems.append(Problem(message, dotted, self._file, self._document.line(path)))
 
 
-def _problem(detail: Any, tree: CommentedMap, file: str) -> Problem:
-    location = _known_part(tree, detail["loc"])
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        message = _unknown_field(str(location[-1]), location)
-    elif detail["type"] == "missing":
-        message = "this field is needed"
-        location = (*location, str(detail["loc"][-1]))
-    elif detail["type"] == "string_pattern_mismatch" and detail["ctx"]["pattern"] == doc._NAME:
-        message = "a name is lower-case letters, digits and '-', starts with a letter and has at most 40 characters"
-    return Problem(message, _path(location), file, _line(tree, location))
+def _tuple(words: list[str] | None) -> tuple[str, ...] | None:
+    return None if words is None else tuple(words)
 
 
-def _known_part(tree: Any, location: _Location) -> _Location:
-    """The part of pydantic's location that is in the file: it adds the names of union members and key checks."""
-    found: list[str | int] = []
-    for step in location:
-        try:
-            tree = tree[step]
-        except (KeyError, IndexError, TypeError):
-            continue
-        found.append(step)
-    return tuple(found)
+def _as_text(value: str | int) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unknown_field(name: str, location: _Location) -> str:
-    fields = _fields_at(doc.ServiceDocument, location[:-1])
-    close = difflib.get_close_matches(name, fields, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(fields)}"
-    return f"this release has no field {name!r} here; {hint}"
-
-
-def _fields_at(kind: type[BaseModel], location: _Location) -> list[str]:
-    """Names of the fields that may stand at a place of the document."""
-    models: list[type[BaseModel]] = [kind]
-    for step in location:
-        inner = [_models_in(m.model_fields[step].annotation) for m in models if step in m.model_fields]
-        # A step that is no field is a key of a mapping, whose model was found with the mapping itself.
-        models = [found for group in inner for found in group] or models
-    return [name for found in models for name in found.model_fields]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for argument in get_args(annotation) for found in _models_in(argument)]
-
-
-def _line(tree: Any, location: _Location) -> int:
-    """Line of the deepest part of the location that is in the file; 0 when nothing is."""
-    line = 0
-    for step in location:
-        try:
-            line = (tree.lc.key(step) if isinstance(tree, CommentedMap) else tree.lc.item(step))[0] + 1
-            tree = tree[step]
-        except (KeyError, IndexError, TypeError, AttributeError):
-            break
-    return line
-
-
-def _path(location: _Location) -> str:
-    return ".".join(str(step) for step in location)
-
-
-def _sorted(problems: list[Problem]) -> list[Problem]:
-    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.path))
-
-
-def _service(found: doc.ServiceDocument, variables: dict[str, str]) -> model.Service:
-    deploys = {name: _deploy(name, deploy) for name, deploy in found.deploys.items()}
-    return model.Service(name=found.service, variables=variables, deploys=deploys)
-
-
-def _deploy(name: str, found: doc.DeployDocument) -> model.Deploy:
-    return model.Deploy(
-        name=name,
-        rank=found.rank,
-        replicas=found.replicas,
-        containers={key: _container(container) for key, container in found.containers.items()},
-        volumes={
-            key: model.Volume(size=int(volume.size), medium=volume.medium, keep=volume.keep)
-            for key, volume in found.volumes.items()
-        },
-        placement=model.Placement(require=dict(found.placement.require), spread=found.placement.spread),
-        stop_grace=float(found.stop_grace),
-    )
-
-
-def _container(found: doc.ContainerDocument) -> model.Container:
-    ports = {name: _port(port) for name, port in found.ports.items()}
-    return model.Container(
-        image=found.image,
-        entrypoint=tuple(found.entrypoint) if found.entrypoint is not None else None,
-        command=tuple(found.command) if found.command is not None else None,
-        env=dict(found.env),
-        ports=ports,
-        volumes=dict(found.volumes),
-        health=model.Health(live=_probe(found.health.live, ports), ready=_probe(found.health.ready, ports)),
-        resources=model.Resources(cpu=int(found.resources.cpu), memory=int(found.resources.memory)),
-        user=found.user,
-    )
-
-
-def _port(found: int | doc.PortDocument) -> model.Port:
-    if isinstance(found, int):
-        return model.Port(port=found)
-    return model.Port(port=found.port, protocol=found.protocol, publish=found.publish)
-
-
-def _probe(found: doc.ProbeDocument | None, ports: dict[str, model.Port]) -> model.Probe | None:
-    if found is None:
-        return None
-    asked = found.port if found.tcp is None else found.tcp
-    port = ports[asked].port if isinstance(asked, str) else asked or 0
-    return model.Probe(
-        exec=tuple(found.exec) if found.exec is not None else None,
-        http=found.http,
-        tcp=port if found.tcp is not None else None,
-        port=port,
-        every=float(found.every),
-        timeout=float(found.timeout),
-        failures=found.failures,
-        successes=found.successes,
-        initial_delay=float(found.initial_delay),
-    )
+def _suggestion(name: str, known: Mapping[str, object] | list[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -31,7 +31,9 @@ def _text(value: object) -> str:
     """Numbers and truth values are written without quotes so often that refusing them would only annoy."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not isinstance(value, str | int | float):
+    if isinstance(value, float):
+        raise ValueError(f"{value!r} is a number; write it in quotes, or 1.10 would become 1.1")
+    if not isinstance(value, str | int):
         raise ValueError("this must be a text")
     if "\0" in str(value):
         raise ValueError("a text cannot hold the NUL character")
@@ -170,22 +172,23 @@ class ServiceText(_Part):
     deploys: Annotated[dict[Name, DeployText], Field(min_length=1)]
 
 
-def fields_at(path: tuple[str | int, ...]) -> list[str]:
-    """Names that are allowed in the part of the file at `path`; empty where names are free."""
-    kind: Any = ServiceText
-    for step in path:
-        if not isinstance(kind, type):
-            return []
-        kind = _below(kind, str(step))
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-_MAPS = {
-    "deploys": DeployText,
-    "containers": ContainerText,
-    "ports": PortText,
+_SHAPES: dict[tuple[str, ...], type[_Part]] = {
+    (): ServiceText,
+    ("deploys", "*"): DeployText,
+    ("deploys", "*", "placement"): PlacementText,
+    ("deploys", "*", "volumes", "*"): VolumeText,
+    ("deploys", "*", "containers", "*"): ContainerText,
+    ("deploys", "*", "containers", "*", "ports", "*"): PortText,
+    ("deploys", "*", "containers", "*", "resources"): ResourcesText,
+    ("deploys", "*", "containers", "*", "health"): HealthText,
+    ("deploys", "*", "containers", "*", "health", "live"): ProbeText,
+    ("deploys", "*", "containers", "*", "health", "ready"): ProbeText,
 }
 
 
-def _below(kind: Any, step: str) -> Any:
-    raise NotImplementedError
+def fields_at(path: tuple[str | int, ...]) -> list[str]:
+    """Names that are allowed in the part of the file at `path`; empty where names are free."""
+    for shape, part in _SHAPES.items():
+        if len(shape) == len(path) and all(want in ("*", have) for want, have in zip(shape, path, strict=True)):
+            return list(part.model_fields)
+    return []
