@@ -107,7 +107,8 @@ def wait_until_done(client: Client, service: str, timeout: float) -> None:
     while True:
         left = deadline - time.monotonic()
         found = client.get("services", service, "progress", seen=seen, timeout=f"{max(0.0, min(left, 25.0)):.3f}")
-        _tell(found)
+        if found["tag"] != seen or found["done"]:
+            _tell(found)
         if found["done"]:
             return
         if left <= 0:
