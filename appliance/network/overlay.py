@@ -32,6 +32,7 @@ _LARGEST_MTU = 9000
 """Loopback says 65536, which no bridge takes."""
 _RTNH_F_ONLINK = 4
 _NUD_PERMANENT = 0x80
+_NTF_SELF = 2
 
 
 def vtep_mac(node: str) -> str:
@@ -149,7 +150,14 @@ class Overlay:
         """Forwarding, neighbour and route entries: missing ones are added, those of nodes that left are removed."""
         for peer in self._peers:
             gateway = vtep_address(self._network, peer.number)
-            kernel.fdb("replace", ifindex=index, lladdr=peer.vtep_mac, dst=peer.address)
+            kernel.fdb(
+                "replace",
+                ifindex=index,
+                lladdr=peer.vtep_mac,
+                dst=peer.address,
+                state=_NUD_PERMANENT,
+                flags=_NTF_SELF,
+            )
             kernel.neigh("replace", ifindex=index, dst=gateway, lladdr=peer.vtep_mac, state=_NUD_PERMANENT)
             subnet = str(subnet_of(self._network, peer.number))
             kernel.route("replace", dst=subnet, gateway=gateway, oif=index, flags=_RTNH_F_ONLINK)
@@ -167,7 +175,7 @@ class Overlay:
         for entry in kernel.fdb("dump", ifindex=index):
             mac, host = entry.get_attr("NDA_LLADDR"), entry.get_attr("NDA_DST")
             if entry["ifindex"] == index and host and macs.get(mac) != host:
-                kernel.fdb("del", ifindex=index, lladdr=mac, dst=host)
+                kernel.fdb("del", ifindex=index, lladdr=mac, dst=host, flags=_NTF_SELF)
 
 
 def _mtu(kernel: "IPRoute", address: str) -> int:
