@@ -1,0 +1,115 @@
+// Draws a snapshot as tables. Text only ever enters as text, so no name can become markup.
+const byId = (id) => document.getElementById(id);
+const GOOD = new Set(["ready", "running", "healthy", "live", "finished"]);
+const BAD = new Set(["unreachable", "failed", "degraded", "broken", "crashed"]);
+const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+export function draw({ cluster, nodes, services, instances }, filter) {
+  byId("cluster-name").textContent = cluster.name || "appliance";
+  document.title = `${cluster.name || "appliance"} · ${cluster.state}`;
+  byId("cluster-state").replaceWith(badge(cluster.state, "cluster-state"));
+  byId("footer").textContent = `appliance ${cluster.version} · times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+  drawTotals(nodes, services, instances);
+  table("nodes", NODES, nodes, "No nodes yet.");
+  table("services", SERVICES, services, "No services yet: appliance apply FILE --wait");
+  const wanted = filter.trim().toLowerCase();
+  const chosen = instances.filter((row) => `${row.instance} ${row.node} ${row.state}`.toLowerCase().includes(wanted));
+  table("instances", INSTANCES, chosen, wanted ? "Nothing matches the filter." : "No instances yet.");
+}
+
+const NODES = [
+  ["Name", (row) => strong(row.name)],
+  ["State", (row) => stateOf(row.state, row.message)],
+  ["Roles", (row) => row.roles.join(", ")],
+  ["Address", (row) => code(row.address)],
+  ["CPU", (row) => row.cpu || "–"],
+  ["Memory", (row) => (row.memory ? `${(row.memory / 2 ** 30).toFixed(1)} GiB` : "–")],
+  ["Version", (row) => row.version || "–"],
+  ["Since", (row) => time(row.since)],
+];
+const SERVICES = [
+  ["Name", (row) => strong(row.service)],
+  ["Ready", (row) => `${row.ready} of ${row.instances}`],
+  ["State", (row) => badge(serviceState(row))],
+  ["Revision", (row) => row.revision],
+];
+const INSTANCES = [
+  ["Name", (row) => strong(row.instance)],
+  ["State", (row) => stateOf(instanceState(row), row.message)],
+  ["Node", (row) => row.node || "–"],
+  ["IP", (row) => (row.ip ? code(row.ip) : "–")],
+  ["Restarts", (row) => row.restarts],
+  ["Revision", (row) => row.revision],
+  ["Started", (row) => time(row.containers.map((one) => one.started_at).filter(Boolean).sort().pop())],
+];
+
+function serviceState(row) {
+  if (row.deleted) return "deleting";
+  return row.ready === row.instances ? "ready" : "not ready";
+}
+
+function instanceState(row) {
+  return row.state === "running" && !row.ready ? "not ready" : row.state;
+}
+
+function drawTotals(nodes, services, instances) {
+  const ready = instances.filter((row) => row.ready && row.state === "running").length;
+  const figures = [
+    ["Nodes ready", `${nodes.filter((row) => row.state === "ready").length} / ${nodes.length}`],
+    ["Services", `${services.length}`],
+    ["Instances ready", `${ready} / ${instances.length}`],
+    ["Restarts", `${instances.reduce((sum, row) => sum + row.restarts, 0)}`],
+  ];
+  byId("totals").replaceChildren(
+    ...figures.map(([name, value]) => element("div", { className: "card" }, element("dt", {}, name), element("dd", {}, value))),
+  );
+}
+
+// Only a table that changed is replaced, so a selection or a reader's place in the others stays.
+const drawn = new Map();
+
+function table(id, columns, rows, empty) {
+  const place = byId(id);
+  const text = JSON.stringify([rows, empty]);
+  if (drawn.get(id) === text && place.hasChildNodes()) return;
+  drawn.set(id, text);
+  if (!rows.length) {
+    place.replaceChildren(element("p", { className: "muted" }, empty));
+    return;
+  }
+  const head = element("tr", {}, ...columns.map(([name]) => element("th", { scope: "col" }, name)));
+  const body = rows.map((row) => element("tr", {}, ...columns.map(([name, cell]) => field(name, cell(row)))));
+  place.replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
+}
+
+function field(name, content) {
+  const cell = element("td", {}, content);
+  // Shown before the value where the screen is too narrow for a table.
+  cell.dataset.name = name;
+  return cell;
+}
+
+function stateOf(state, message) {
+  if (!message) return badge(state);
+  return element("span", {}, badge(state), element("small", { className: "message" }, message));
+}
+
+function badge(state, id = "") {
+  const shown = element("span", { className: "badge" }, state);
+  shown.dataset.mood = GOOD.has(state) ? "good" : BAD.has(state) ? "bad" : "waiting";
+  if (id) shown.id = id;
+  return shown;
+}
+
+function time(text) {
+  return text ? element("time", { dateTime: text, title: text }, TIME.format(new Date(text))) : "–";
+}
+
+const strong = (text) => element("strong", {}, text);
+const code = (text) => element("code", {}, text);
+
+function element(name, properties, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
