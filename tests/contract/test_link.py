@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
-from appliance.errors import ApplianceError, LinkDown, NoSuchContainer
+from appliance.errors import LinkDown, NoSuchContainer
 from appliance.link.agent_end import AgentLink
 from appliance.link.manager_end import ManagerLink
 from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, Report
@@ -324,9 +324,3 @@ def test_an_agent_comes_back_to_a_manager_that_was_away() -> None:
         manager.stop()
         eventually(lambda: agent.state.manager == "", 5)
     world.stop()
-
-
-def test_errors_of_an_unknown_kind_stay_errors() -> None:
-    from appliance.link.session import decode_error
-
-    assert isinstance(decode_error("KILL", "not json"), ApplianceError)
