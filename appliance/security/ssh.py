@@ -7,6 +7,7 @@ manager's user key, with the manager's id. Made with `cryptography` alone, so th
 import secrets
 import time
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -66,7 +67,7 @@ def _issue(authority: str, public_key: str, name: str, kind: SSHCertificateType,
 def _ed25519(public_key: str) -> Ed25519PublicKey:
     try:
         key = load_ssh_public_key(public_key.encode())
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise UsageError("The node's public key cannot be read.", why=str(error)) from error
     if not isinstance(key, Ed25519PublicKey):
         raise UsageError("The node's public key is not an Ed25519 key.", why="the link uses no other kind")

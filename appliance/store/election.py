@@ -38,9 +38,10 @@ class Election:
     def stop(self) -> None:
         """Also gives the leadership back, so that another manager need not wait for the lease."""
         self._loop.stop()
-        if self._lease:
-            self._store.revoke(self._lease)
+        lease = self._lease
+        if lease:
             self._lose()
+            self._store.revoke(lease)
 
     def term(self) -> Expect | None:
         """The condition under which a leader writes; None while this manager does not lead."""
@@ -48,7 +49,7 @@ class Election:
             return self._term
 
     def cycle(self) -> None:
-        """Renew what we hold, or try to get it."""
+        """Renew what we hold, or try to get it. The lease is kept only while leading."""
         if self._lease and not self._store.renew(self._lease):
             log.warning("election: the lease expired before it was renewed")
             self._lose()
@@ -59,13 +60,16 @@ class Election:
             self._lose()
 
     def _campaign(self) -> None:
-        lease = self._lease or self._store.grant(LEASE_SECONDS)
-        self._lease = lease
+        # A commit whose answer is lost may have made us leader without our knowing its revision. That lease is never
+        # renewed, so the key it may hold is gone after LEASE_SECONDS and somebody is elected.
+        lease = self._store.grant(LEASE_SECONDS)
         try:
             put = Put(keys.LEADER, self._manager.encode(), lease)
             revision = self._store.commit([put], [Expect(keys.LEADER, 0)])
         except (Conflict, Refused):
+            self._store.revoke(lease)
             return  # somebody else was quicker, or our lease ran out on the way; the next cycle looks again
+        self._lease = lease
         with self._lock:
             self._term = Expect(keys.LEADER, revision)
         log.info("election: %s leads", self._manager)

@@ -23,8 +23,7 @@ log = logging.getLogger(__name__)
 
 CALL_SECONDS = 5.0
 PAGE = 1000
-"""Entries in one answer; gRPC refuses messages above 4 MiB, so the size is raised as well."""
-_LARGEST_MESSAGE = 64 * 1024 * 1024
+"""Entries in one answer."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 
 # A member that froze is noticed by pings; a member that returns is tried again within a second (grpc's own: 2 min).
@@ -38,9 +37,12 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.ping_timeout_ms", 3_000),
-    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+    ("grpc.max_receive_message_length", -1),  # a page of large values is more than grpc's 4 MiB
     ("grpc.enable_http_proxy", 0),
 ]
+
+_ONLY_WITH_LEADER = [("hasleader", "true")]
+"""Makes a member that lost its quorum end the watch; otherwise it would stay open there and say nothing."""
 
 TLS_NAME = "etcd.appliance"
 """The DNS name that every member's certificate carries."""
@@ -143,7 +145,7 @@ class EtcdStore:
         if not isinstance(error, grpc.Call):
             return StoreUnavailable("The store ended the connection.", where=self._where, next="tried again by itself")
         code, details = error.code(), error.details() or ""
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in details:
             return StoreUnavailable(
                 "The store is full and takes no more changes.",
                 where=self._where,
@@ -180,7 +182,7 @@ class EtcdWatch:
             with self._lock:
                 if self._closed.is_set():
                     return
-                self._call = self._open_stream(iter(requests.get, None))
+                self._call = self._open_stream(iter(requests.get, None), metadata=_ONLY_WITH_LEADER)
             try:
                 for answer in self._call:
                     if answer.canceled:
@@ -193,7 +195,7 @@ class EtcdWatch:
                         yield changes
             except grpc.RpcError as error:
                 if not self._closed.is_set():
-                    log.info("watch of %s: %s; opening it again", self._prefix, error)
+                    log.info("watch of %s: %s; opening it again", self._prefix, self._call.details())
             finally:
                 self._call.cancel()
                 requests.put(None)  # lets grpc's sending thread end

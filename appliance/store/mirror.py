@@ -3,12 +3,11 @@
 import logging
 import random
 import threading
-import time
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from contextlib import suppress
 
-from appliance.errors import Unavailable
+from appliance.errors import ApplianceError
 from appliance.store.store import Changes, Compacted, Entry, Store, Watch
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ class Mirror:
         self._revision = 0
         self._subscribers: list[tuple[str, Callable[[], None]]] = []
         self._watch: Watch | None = None
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
@@ -39,14 +38,14 @@ class Mirror:
 
     def start(self) -> None:
         """Raises StoreUnavailable when the store cannot be listed now."""
-        self._stopping = False
+        self._stopping.clear()
         self._relist()
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         with self._changed:
-            self._stopping = True
+            self._stopping.set()
             watch = self._watch
         if watch is not None:
             watch.close()
@@ -82,7 +81,7 @@ class Mirror:
     def _follow(self) -> None:
         pause = _FIRST_PAUSE
         stale = False
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 if stale:
                     self._relist()
@@ -93,17 +92,17 @@ class Mirror:
                     pause = _FIRST_PAUSE
             except Compacted:
                 stale = True
-            except Unavailable as error:
-                log.warning("mirror: %s", error)
+            except Exception as error:
+                log.warning("mirror: %s; listing again", error, exc_info=not isinstance(error, ApplianceError))
                 stale = True
-                time.sleep(pause * random.uniform(0.5, 1.0))
+                self._stopping.wait(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _open_watch(self) -> Watch:
         watch = self._store.watch(self._prefix, self._revision)
         with self._changed:
             self._watch = watch
-            stopping = self._stopping
+            stopping = self._stopping.is_set()
         if stopping:
             watch.close()
         return watch

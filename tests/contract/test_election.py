@@ -1,16 +1,16 @@
 """Leadership on every kind of store."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from appliance.errors import Conflict
+from appliance.errors import Conflict, StoreUnavailable
 from appliance.store import keys
-from appliance.store.election import Election
+from appliance.store.election import LEASE_SECONDS, Election
 from appliance.store.etcd import EtcdStore
 from appliance.store.memory import MemoryStore
-from appliance.store.store import Put, Store
+from appliance.store.store import Delete, Expect, Put, Store
 from tests.lab.waiting import eventually
 
 
@@ -57,3 +57,28 @@ def test_a_leader_that_lost_its_lease_cannot_write_although_it_believes_it_leads
     old.cycle()
     assert old.term() is None
     new.stop()
+
+
+class ForgetfulStore(MemoryStore):
+    """Does the first commit and loses the answer, as an outage may."""
+
+    answers = False
+
+    def commit(self, operations: Sequence[Put | Delete], expect: Sequence[Expect] = ()) -> int:
+        revision = super().commit(operations, expect)
+        if not self.answers:
+            self.answers = True
+            raise StoreUnavailable("The answer was lost.")
+        return revision
+
+
+def test_a_manager_leads_in_the_end_although_the_answer_to_its_candidacy_was_lost() -> None:
+    now = 0.0
+    election = Election(ForgetfulStore(lambda: now), "m1", lambda: None)
+    with pytest.raises(StoreUnavailable):
+        election.cycle()
+    election.cycle()
+    assert election.term() is None
+    now += LEASE_SECONDS
+    election.cycle()
+    assert election.term() is not None

@@ -96,8 +96,13 @@ def test_all_writes_of_a_commit_share_one_revision(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "operations",
-    [[Put("/x", b"x" * (LARGEST_VALUE + 1))], [Put(f"/{n}", b"") for n in range(MOST_OPERATIONS + 1)]],
-    ids=["too large", "too many"],
+    [
+        [Put("/x", b"x" * (LARGEST_VALUE + 1))],
+        [Put(f"/{n}", b"x" * (LARGEST_VALUE // 2)) for n in range(3)],
+        [Put(f"/{n}", b"") for n in range(MOST_OPERATIONS + 1)],
+        [Put("/x", b"1"), Put("/x", b"2")],
+    ],
+    ids=["too large", "too large together", "too many", "a key twice"],
 )
 def test_what_is_over_the_limits_is_refused_whole(store: Store, operations: list[Put | Delete]) -> None:
     with pytest.raises(Refused):
@@ -184,6 +189,24 @@ def test_a_mirror_is_whole_again_after_compaction_took_what_it_missed() -> None:
     last = store.commit([Put("/a/2", b"")])
     assert mirror.wait_for(last, 10)
     assert [entry.key for entry in mirror.below("/a/")] == ["/a/1", "/a/2"]
+    mirror.stop()
+
+
+def test_a_mirror_goes_on_after_a_subscriber_failed() -> None:
+    store = MemoryStore(time.monotonic)
+    mirror = Mirror(store, "/a/")
+    mirror.start()
+    failed = threading.Event()
+
+    def fail_once() -> None:
+        if not failed.is_set():
+            failed.set()
+            raise ValueError("a mistake of the subscriber")
+
+    mirror.subscribe("/a/", fail_once)
+    store.commit([Put("/a/1", b"")])
+    assert failed.wait(10)
+    assert mirror.wait_for(store.commit([Put("/a/2", b"")]), 10)
     mirror.stop()
 
 

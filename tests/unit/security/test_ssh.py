@@ -25,7 +25,7 @@ def test_a_managers_certificate_is_not_good_for_a_host() -> None:
         certificate.validate(asyncssh.public_key.CERT_TYPE_HOST, "m1")
 
 
-@pytest.mark.parametrize("key", ["", "ssh-ed25519 AAAA", "ecdsa-sha2-nistp256 x", "\0"])
+@pytest.mark.parametrize("key", ["", "ssh-ed25519 AAAA", "ecdsa-sha2-nistp256 x", "ssh-foo AAAA", "\0"])
 def test_a_key_that_is_none_is_refused(key: str) -> None:
     authority, _ = make_ssh_key()
     with pytest.raises(UsageError, match="public key"):
