@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import platform
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _APPLETS = ("cat", "date", "echo", "env", "hostname", "httpd", "id", "ip", "kill", "ls", "mkdir", "nc", "nslookup")
-_MORE_APPLETS = ("ping", "ps", "rm", "sh", "sleep", "sync", "test", "touch", "true", "false", "wget", "yes", "trap")
+_MORE_APPLETS = ("ping", "ps", "rm", "sh", "sleep", "sync", "test", "touch", "true", "false", "wget", "yes")
 
 
 def docker_archive(
@@ -71,7 +72,7 @@ def _layer(files: Mapping[str, str]) -> bytes:
 
 def _config(layer: bytes, command: Sequence[str]) -> dict[str, Any]:
     return {
-        "architecture": "amd64",
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
         "os": "linux",
         "created": "2026-01-01T00:00:00Z",
         "config": {"Cmd": list(command), "Env": ["PATH=/bin"]},
