@@ -191,11 +191,13 @@ class AgentLink:
                     log.warning("cannot reach the manager at %s:%d: %s; trying again", host, port, error)
             else:
                 failure = ""
-                backoff = FIRST_BACKOFF
+                began = time.monotonic()
                 try:
                     await connection.wait_closed()
                 finally:
                     connection.abort()
+                if time.monotonic() - began > LONGEST_BACKOFF:  # else it was let in and sent away again
+                    backoff = FIRST_BACKOFF
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
@@ -306,7 +308,7 @@ class _Session(Stream, asyncssh.SSHServerSession[bytes]):
     async def _control(self) -> None:
         try:
             await self._link.converse(self, self._manager)
-        except (LinkDown, OSError) as error:
+        except (ApplianceError, OSError) as error:
             log.warning("the control session ended: %s", error)
         finally:
             self._connection.abort()

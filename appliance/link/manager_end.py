@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
@@ -297,14 +298,15 @@ class ManagerLink:
                     log.warning("cannot reach %s at %s:%d: %s; trying again", node_id, host, port, error)
             else:
                 failure = ""
+                began = time.monotonic()
                 try:
                     await connection.wait_closed()
                 finally:
                     connection.abort()
-                if connection.node_id == node_id:
+                if connection.node_id not in ("", node_id):
+                    log.warning("at %s:%d is %s instead of %s", host, port, connection.node_id, node_id)
+                if time.monotonic() - began > LONGEST_BACKOFF:  # else it was let in and sent away again
                     backoff = FIRST_BACKOFF
-                else:
-                    log.warning("at %s:%d is %r instead of %s", host, port, connection.node_id, node_id)
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
@@ -323,7 +325,7 @@ async def _forward_registry(connection: _Connection) -> None:
     """Let the node's engine find the registry on its own loopback; on a manager's node the port is in use already."""
     try:
         await connection.forward_remote_port("127.0.0.1", REGISTRY_PORT, "127.0.0.1", REGISTRY_PORT)
-    except asyncssh.Error as error:
+    except (asyncssh.Error, asyncssh.ChannelListenError) as error:
         log.warning("%s: the registry's port was not forwarded: %s", connection.node_id, error)
 
 

@@ -1,6 +1,7 @@
 """Both ends of the link over real TCP, in both dial modes."""
 
 import asyncio
+import contextlib
 import queue
 import socket
 import threading
@@ -15,6 +16,7 @@ from appliance.errors import LinkDown, NoSuchContainer
 from appliance.link.agent_end import AgentLink
 from appliance.link.manager_end import ManagerLink
 from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, Report
+from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
 from appliance.model.node import Dial, NodeFacts
 from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
@@ -109,7 +111,7 @@ class World:
             on_hello=lambda node, message: self.heard.append((node, message)),
             on_report=lambda node, message: self.heard.append((node, message)),
             on_gone=lambda node: self.heard.append((node, "gone")),
-            forward_registry=lambda node: False,
+            forward_registry=lambda node: node == "forwarded",
         )
 
     def agent(self, node: str = "node-1", *, says: str = "", authority: str = "", manager_port: int = 0) -> AgentLink:
@@ -324,3 +326,17 @@ def test_an_agent_comes_back_to_a_manager_that_was_away() -> None:
         manager.stop()
         eventually(lambda: agent.state.manager == "", 5)
     world.stop()
+
+
+def test_a_registry_port_in_use_on_the_node_does_not_harm_the_link(world: World) -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # in use as well when somebody else has it
+            stack.enter_context(closing(socket.create_server(("127.0.0.1", REGISTRY_PORT))))
+        world.agent("forwarded")
+        eventually(world.manager.connected, 10)
+        world.manager.send("forwarded", Orders(full=True))
+        eventually(lambda: world.orders, 5)
+        agent = world.agents[-1]
+        agent.report((status("shop/web-0"),))
+        eventually(lambda: any(isinstance(message, Report) for _, message in world.heard), 5)
+    assert ("forwarded", "gone") not in world.heard
