@@ -28,7 +28,7 @@ from appliance.link.messages import (
     Peers,
     Report,
 )
-from appliance.link.session import ALGORITHMS, CONTROL, HOST_CERTIFICATE, SILENCE, Messages, Stream
+from appliance.link.session import ALGORITHMS, CONTROL, HEARTBEAT, HOST_CERTIFICATE, SILENCE, Messages, Stream
 from appliance.model.cluster import REGISTRY_PORT
 
 log = logging.getLogger(__name__)
@@ -232,16 +232,17 @@ class ManagerLink:
         if older is not None:
             log.info("a newer link of %s replaces the older", node_id)
             older.connection.abort()
-        sending = self.loop.create_task(self._send_queue(node, messages))
+        tasks = [self.loop.create_task(self._send_queue(node, messages))]
         try:
             self._on_hello(node_id, hello)
             log.info("%s is connected", node_id)
             if self._forward_registry(node_id):
-                await _forward_registry(connection)
+                tasks.append(self.loop.create_task(_forward_registry(connection)))
             while (message := await messages.receive(SILENCE)) is not None:
                 self._received(node_id, message)
         finally:
-            sending.cancel()
+            for task in tasks:
+                task.cancel()
             with self._lock:
                 current = self._nodes.get(node_id) is node
                 if current:
@@ -322,11 +323,17 @@ async def _open(connection: _Connection, command: str) -> Channel:
 
 
 async def _forward_registry(connection: _Connection) -> None:
-    """Let the node's engine find the registry on its own loopback; on a manager's node the port is in use already."""
-    try:
-        await connection.forward_remote_port("127.0.0.1", REGISTRY_PORT, "127.0.0.1", REGISTRY_PORT)
-    except (asyncssh.Error, asyncssh.ChannelListenError) as error:
-        log.warning("%s: the registry's port was not forwarded: %s", connection.node_id, error)
+    """Let the node's engine find the registry on its own loopback; tried again while something else has the port."""
+    failure = ""
+    while True:
+        try:
+            await connection.forward_remote_port("127.0.0.1", REGISTRY_PORT, "127.0.0.1", REGISTRY_PORT)
+            return
+        except (asyncssh.Error, asyncssh.ChannelListenError) as error:
+            if not failure:
+                failure = str(error)
+                log.warning("%s: the registry's port is not forwarded: %s; trying again", connection.node_id, error)
+        await asyncio.sleep(HEARTBEAT)
 
 
 def _failed(connection: SSHConnection, error: Exception | None) -> None:
