@@ -193,7 +193,7 @@ class EtcdWatch:
                     if changes is not None:
                         pause = _FIRST_PAUSE
                         yield changes
-            except grpc.RpcError as error:
+            except grpc.RpcError:
                 if not self._closed.is_set():
                     log.info("watch of %s: %s; opening it again", self._prefix, self._call.details())
             finally:

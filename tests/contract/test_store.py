@@ -1,13 +1,17 @@
 """What every store keeps to: run on the one in memory and on a real etcd."""
 
+import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from appliance.errors import Conflict, Refused, Unavailable
-from appliance.store.etcd import PAGE, EtcdStore
+from appliance.errors import Conflict, Refused, StoreUnavailable, Unavailable
+from appliance.security.ca import KeyPair, issue, make_ca
+from appliance.store.etcd import PAGE, TLS_NAME, Credentials, EtcdStore
 from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Mirror
 from appliance.store.store import (
@@ -208,6 +212,48 @@ def test_a_mirror_goes_on_after_a_subscriber_failed() -> None:
     assert failed.wait(10)
     assert mirror.wait_for(store.commit([Put("/a/2", b"")]), 10)
     mirror.stop()
+
+
+@pytest.fixture
+def authority() -> KeyPair:
+    return make_ca("lab", time.time())
+
+
+@pytest.fixture
+def tls_endpoint(tmp_path: Path, authority: KeyPair) -> Iterator[str]:
+    """An etcd that speaks to holders of a client certificate of `authority` only."""
+    if not shutil.which("etcd"):
+        pytest.skip("needs etcd (etcd-server)")
+    member = issue(authority, "member", time.time(), names=(TLS_NAME,), server=True, client=True)
+    for name, pem in (("ca", authority.certificate), ("cert", member.certificate), ("key", member.key)):
+        (tmp_path / name).write_bytes(pem)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
+    process = EtcdProcess(tmp_path)
+    files = ["--trusted-ca-file", f"{tmp_path}/ca", "--cert-file", f"{tmp_path}/cert", "--key-file", f"{tmp_path}/key"]
+    urls = ["--listen-client-urls", f"http://{process.endpoint},https://{endpoint}"]
+    try:
+        process.start("--client-cert-auth", *files, *urls)
+        yield endpoint
+    finally:
+        process.kill()
+
+
+def test_over_tls_only_our_own_authority_and_its_clients_are_trusted(tls_endpoint: str, authority: KeyPair) -> None:
+    stranger = make_ca("other", time.time())
+    ours = issue(authority, "m1", time.time(), client=True)
+    theirs = issue(stranger, "m1", time.time(), client=True)
+    store = EtcdStore([tls_endpoint], Credentials(authority.certificate, ours.certificate, ours.key))
+    revision = store.commit([Put("/a", b"1")])
+    seen = Collector(store.watch("/a", revision - 1))
+    eventually(lambda: seen.names() == ["/a"], timeout=10)
+    seen.close()
+    store.close()
+    for trusted, client in ((stranger, ours), (authority, theirs)):
+        refused = EtcdStore([tls_endpoint], Credentials(trusted.certificate, client.certificate, client.key))
+        with pytest.raises(StoreUnavailable):
+            refused.get("/a")
+        refused.close()
 
 
 def _puts(store: Store, key: str) -> Callable[[], bool]:
