@@ -1,0 +1,111 @@
+"""What this node has to run, kept on its own disk so that it needs nobody to act on it after a restart."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from appliance.host.files import sync_folder, write_if_changed
+from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.instance import Assignment
+
+log = logging.getLogger(__name__)
+
+
+class AssignmentBook:
+    """One file per instance: ``FOLDER/<service>/<deploy>-<index>.json``. Thread-safe.
+
+    A file that does not parse is set aside (``.damaged``) and its instance is named in `damaged`, so that nobody takes
+    its containers for leftovers before a manager has sent it again. `confirmed` says that full orders have arrived.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._all: dict[str, Assignment] = {}
+        self._listeners: list[Callable[[str], None]] = []
+        self.damaged: set[str] = set()
+        self.confirmed = False
+        self._read()
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        """Call `changed` with the name of every instance put, changed or forgotten, after it is on the disk."""
+        self._listeners.append(changed)
+
+    def get(self, instance: str) -> Assignment | None:
+        with self._lock:
+            return self._all.get(instance)
+
+    def all(self) -> dict[str, Assignment]:
+        with self._lock:
+            return dict(self._all)
+
+    def put(self, assignment: Assignment) -> None:
+        """Durable when it returns."""
+        with self._lock:
+            if self._all.get(assignment.instance) == assignment:
+                return
+            write_if_changed(self._file(assignment.instance), msgspec.json.encode(assignment))
+            self._all[assignment.instance] = assignment
+            self.damaged.discard(assignment.instance)
+        self._tell(assignment.instance)
+
+    def forget(self, instance: str) -> None:
+        """What still runs of it is removed as a leftover."""
+        with self._lock:
+            self.damaged.discard(instance)
+            if self._all.pop(instance, None) is not None:
+                file = self._file(instance)
+                file.unlink(missing_ok=True)
+                sync_folder(file.parent)
+        self._tell(instance)
+
+    def apply(self, *, full: bool, assignments: Iterable[Assignment], forget: Iterable[str] = ()) -> None:
+        """Take a manager's orders. With `full`, what is not listed is to be removed; sidecars never are by absence."""
+        listed = {assignment.instance: assignment for assignment in assignments}
+        for assignment in listed.values():
+            self.put(assignment)
+        gone = set(forget)
+        if full:
+            gone |= {name for name in self.all() if name not in listed and not name.startswith(f"{SYSTEM_SERVICE}/")}
+        for name in gone:
+            self._retire(name)
+        if full:
+            with self._lock:
+                lost, self.damaged = self.damaged, {n for n in self.damaged if n.startswith(f"{SYSTEM_SERVICE}/")}
+                self.confirmed = True
+            for name in lost | {""}:
+                self._tell(name)
+
+    def _retire(self, instance: str) -> None:
+        """An instance that was not yet being removed is removed in order first: its volumes are known only here."""
+        known = self.get(instance)
+        if known is not None and known.desired != "removed":
+            self.put(msgspec.structs.replace(known, desired="removed"))
+        else:
+            self.forget(instance)
+
+    def _tell(self, instance: str) -> None:
+        for listener in self._listeners:
+            listener(instance)
+
+    def _file(self, instance: str) -> Path:
+        return self._folder / f"{instance}.json"
+
+    def _read(self) -> None:
+        for file in sorted(self._folder.glob("*/*.json")):
+            if file.name.startswith("."):
+                continue  # left by a write that a power cut ended
+            name = f"{file.parent.name}/{file.stem}"
+            try:
+                assignment = msgspec.json.decode(file.read_bytes(), type=Assignment)
+                if assignment.instance != name:
+                    raise msgspec.ValidationError(f"it describes {assignment.instance}")
+                self._all[name] = assignment
+            except msgspec.MsgspecError as error:
+                aside = file.with_suffix(".damaged")
+                file.replace(aside)
+                self.damaged.add(name)
+                log.error("%s did not parse (%s); set aside as %s until a manager sends it again", file, error, aside)
