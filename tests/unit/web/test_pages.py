@@ -118,9 +118,10 @@ def test_the_manuals_own_inline_scripts_are_allowed_by_their_hash() -> None:
     assert "'unsafe-inline'" not in policy.partition("style-src")[0]
 
 
-def test_a_browser_that_has_the_file_is_told_so(port: int) -> None:
+@pytest.mark.parametrize("mark", ["", "W/"])
+def test_a_browser_that_has_the_file_is_told_so(port: int, mark: str) -> None:
     tag = get(port, "/static/page.css")[2]["ETag"]
-    status, body, headers = get(port, "/static/page.css", If_None_Match=tag)
+    status, body, headers = get(port, "/static/page.css", If_None_Match=f"{mark}{tag}")
     assert (status, body) == (304, b"") and headers["Cache-Control"] == "no-cache"
 
 
