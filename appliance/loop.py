@@ -17,13 +17,22 @@ class Loop:
 
     A cycle that raises is tried again after a growing, jittered pause; the same failure is logged once, and the
     recovery once. `cycle` works from a full snapshot, so that many wakes may be served by one cycle. It may return
-    the number of seconds after which it wants to run again, or None.
+    the number of seconds after which it wants to run again, or None. `longest_backoff` bounds that pause in seconds,
+    for a loop that must be back soon after an outage.
     """
 
-    def __init__(self, name: str, cycle: Callable[[], float | None], *, interval: float = 30.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        cycle: Callable[[], float | None],
+        *,
+        interval: float = 30.0,
+        longest_backoff: float = LONGEST_BACKOFF,
+    ) -> None:
         self.name = name
         self._cycle = cycle
         self._interval = interval
+        self._longest_backoff = longest_backoff
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -62,7 +71,7 @@ class Loop:
                 # A wake must not turn a broken cycle into a busy one.
                 time.sleep(min(backoff, 1.0) * random.uniform(0.5, 1.0))
                 pause = max(0.0, backoff - 1.0)
-                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                backoff = min(backoff * 2, self._longest_backoff)
                 continue
             if self._failure:
                 log.info("%s: recovered", self.name)

@@ -16,6 +16,8 @@ from appliance.store.store import Expect, Put, Store
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 10
+_PAUSE = LEASE_SECONDS / 3
+"""Seconds between two cycles, also while the store is out: a longer pause would let the lease end after an outage."""
 
 
 class Election:
@@ -30,7 +32,7 @@ class Election:
         self._lock = threading.Lock()
         self._lease = 0
         self._term: Expect | None = None
-        self._loop = Loop("election", self.cycle, interval=LEASE_SECONDS / 3)
+        self._loop = Loop("election", self.cycle, interval=_PAUSE, longest_backoff=_PAUSE)
 
     def start(self) -> None:
         self._loop.start()
