@@ -19,7 +19,7 @@ http {
   client_body_timeout 20s;
   send_timeout 60s;
   gzip on;
-  gzip_types text/css application/javascript application/json image/svg+xml;
+  gzip_types text/css text/javascript application/javascript application/json image/svg+xml;
   map $http_upgrade $connection_upgrade { default upgrade; '' close; }
   upstream api { server unix:/sockets/api.sock; }
   upstream live { server unix:/sockets/live.sock; }

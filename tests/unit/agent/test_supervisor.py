@@ -174,3 +174,31 @@ def test_leftovers_go_only_after_full_orders(node: Node) -> None:
         assert node.container("shop/web-1") is not None
         book.apply(full=True, assignments=())
         eventually(lambda: node.container("shop/web-1") is None)
+
+
+def test_a_container_whose_live_probe_fails_is_started_again(node: Node) -> None:
+    probe = Probe(exec=("test", "!", "-e", "/data/sick"), every=0.2, failures=2)
+    sick = node.folder / "volumes/shop/web-1/data/sick"
+    with node.supervised() as book:
+        book.put(_assignment(health=Health(live=probe)))
+        eventually(lambda: _runs(node))
+        first = node.container("shop/web-1")
+        sick.touch()
+        eventually(lambda: node.container("shop/web-1").started_at != first.started_at)  # type: ignore[union-attr]
+        sick.unlink()
+        eventually(lambda: _runs(node) and node.reported["shop/web-1"].restarts >= 1)
+
+
+def test_many_instances_end_side_by_side(node: Node) -> None:
+    """Each takes all of its grace, since `sleep` as the first process does not hear SIGTERM."""
+    many = [
+        msgspec.structs.replace(_assignment(), instance=f"shop/web-{n}", index=n, stop_grace=3.0) for n in range(1, 11)
+    ]
+    with node.supervised() as book:
+        book.apply(full=True, assignments=many)
+        eventually(lambda: all(node.state(a.instance) == "running" for a in many))
+        began = time.monotonic()
+        book.apply(full=True, assignments=())
+        eventually(lambda: all(node.state(a.instance) == "removed" for a in many))
+        assert time.monotonic() - began < 15.0
+        print(f"10 removed in {time.monotonic() - began:.1f} s")

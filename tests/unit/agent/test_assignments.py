@@ -1,0 +1,85 @@
+"""What the agent keeps on its disk, and what it hands on."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from appliance.agent.assignments import AssignmentBook
+from appliance.agent.names import HostsFile
+from appliance.agent.reporter import Reporter
+from appliance.agent.volumes import Volumes
+from appliance.model.instance import Assignment, InstanceStatus
+from appliance.model.service import Volume
+
+
+def _assignment(service: str = "shop", index: int = 1) -> Assignment:
+    return Assignment(
+        instance=f"{service}/web-{index}", service=service, deploy="web", index=index, revision=1, containers=()
+    )
+
+
+def test_assignments_outlive_the_process(tmp_path: Path) -> None:
+    AssignmentBook(tmp_path).put(_assignment())
+    assert AssignmentBook(tmp_path).all() == {"shop/web-1": _assignment()}
+
+
+def test_full_orders_remove_what_they_do_not_list_except_sidecars(tmp_path: Path) -> None:
+    book = AssignmentBook(tmp_path)
+    for assignment in (_assignment(), _assignment(index=2), _assignment("system")):
+        book.put(assignment)
+    book.apply(full=True, assignments=[_assignment(index=2)])
+    assert {name: value.desired for name, value in book.all().items()} == {
+        "shop/web-1": "removed",
+        "shop/web-2": "running",
+        "system/web-1": "running",
+    }
+    book.apply(full=False, assignments=(), forget=["shop/web-1"])
+    assert "shop/web-1" not in AssignmentBook(tmp_path).all()
+
+
+def test_a_damaged_file_is_set_aside_until_it_is_sent_again(tmp_path: Path) -> None:
+    AssignmentBook(tmp_path).put(_assignment())
+    (tmp_path / "shop/web-1.json").write_text("{")
+    book = AssignmentBook(tmp_path)
+    assert book.damaged == {"shop/web-1"} and (tmp_path / "shop/web-1.damaged").exists()
+    book.put(_assignment())
+    assert not book.damaged
+
+
+def test_names_reach_containers_that_mount_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    hosts = HostsFile(file)
+    inode = file.stat().st_ino
+    hosts.update({"shop/web-2": "10.1.0.2", "system/etcd-1": ""})
+    assert file.stat().st_ino == inode
+    assert "10.1.0.2 web-2.shop\n" in file.read_text() and "etcd" not in file.read_text()
+    hosts.update({})
+    assert "web-2" not in file.read_text()
+
+
+def test_only_kept_volumes_stay(tmp_path: Path) -> None:
+    both = msgspec.structs.replace(_assignment(), volumes={"data": Volume(keep=True), "cache": Volume()})
+    volumes = Volumes(tmp_path)
+    volumes.prepare(both)
+    volumes.remove(both)
+    assert [path.name for path in (tmp_path / "shop/web-1").iterdir()] == ["data"]
+
+
+def test_what_could_not_be_sent_is_kept_unless_there_is_newer() -> None:
+    sent: list[tuple[InstanceStatus, ...]] = []
+    failing = True
+
+    def send(statuses: tuple[InstanceStatus, ...]) -> None:
+        if failing:
+            raise OSError("no link")
+        sent.append(statuses)
+
+    reporter = Reporter(send)
+    reporter.changed(InstanceStatus(instance="a", node="n", state="starting"))
+    with pytest.raises(OSError, match="no link"):
+        reporter.flush()
+    reporter.changed(InstanceStatus(instance="a", node="n", state="running"))
+    failing = False
+    reporter.flush()
+    assert [[status.state for status in statuses] for statuses in sent] == [["running"]]

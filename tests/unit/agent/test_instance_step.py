@@ -1,0 +1,89 @@
+"""What is decided for one instance, without an engine."""
+
+from dataclasses import replace
+
+from appliance.agent.instance_step import BACKOFF, Create, Memory, Remove, Seen, Start, Step, Stop, step
+from appliance.engine.container import CONTAINER_LABEL, DIGEST_LABEL, PAUSE, RESTART_LABEL
+from appliance.engine.engine import ContainerSettings, ContainerState
+
+
+def _settings(name: str, digest: str = "d1", restart: int = 0) -> ContainerSettings:
+    return ContainerSettings(
+        name=name,
+        image="",
+        labels={CONTAINER_LABEL: name, DIGEST_LABEL: digest, RESTART_LABEL: str(restart)},
+    )
+
+
+def _seen(settings: ContainerSettings, at: str = "2026-01-01T00:00:00Z") -> ContainerState:
+    return ContainerState(
+        id="1", name=settings.name, image_id="i", labels=settings.labels, state="running", created_at=at, started_at=at
+    )
+
+
+MAIN, HOLDER = _settings("main"), _settings(PAUSE)
+GROUP = (HOLDER, MAIN)
+LATER = "2026-01-01T00:00:00.5Z"
+
+
+def _all(*containers: ContainerState) -> dict[str, ContainerState]:
+    return {container.name: container for container in containers}
+
+
+def test_what_is_missing_is_created_with_the_network_first() -> None:
+    assert step("running", GROUP, Seen({}), 0.0) == Step("starting", (Create(HOLDER), Create(MAIN)))
+
+
+def test_what_is_right_is_left_alone() -> None:
+    assert step("running", GROUP, Seen(_all(_seen(HOLDER), _seen(MAIN, LATER))), 0.0) == Step("running")
+
+
+def test_what_ended_is_started_when_its_pause_is_over() -> None:
+    ended = replace(_seen(MAIN), state="exited", exit_code=1)
+    seen = Seen(_all(ended), {"main": Memory(2, not_before=5.0)})
+    assert step("running", (MAIN,), seen, 4.0) == Step("backoff", wait=5.0)
+    assert step("running", (MAIN,), seen, 5.0) == Step("starting", (Start("main"),))
+
+
+def test_another_digest_or_a_wished_restart_removes_the_old_container() -> None:
+    seen = Seen(_all(_seen(MAIN)))
+    for changed in (_settings("main", "d2"), _settings("main", restart=1)):
+        assert step("running", (changed,), seen, 0.0) == Step("stopping", (Remove("main"),))
+
+
+def test_a_container_that_left_the_spec_is_removed() -> None:
+    seen = Seen(_all(_seen(MAIN), _seen(_settings("old"))))
+    assert step("running", (MAIN,), seen, 0.0).actions == (Remove("old"),)
+
+
+def test_a_new_network_holder_takes_the_others_with_it() -> None:
+    assert step("running", GROUP, Seen(_all(_seen(MAIN))), 0.0).actions == (Remove("main"),)
+    made_anew = Seen(_all(_seen(HOLDER, LATER), _seen(MAIN)))
+    assert step("running", GROUP, made_anew, 0.0).actions == (Remove("main"),)
+
+
+def test_the_others_are_started_again_after_their_network_holder() -> None:
+    holder = replace(_seen(HOLDER), started_at="2026-01-01T00:00:07Z")
+    assert step("running", GROUP, Seen(_all(holder, _seen(MAIN, LATER))), 0.0).actions == (Stop("main"),)
+
+
+def test_a_container_whose_live_probe_fails_is_stopped_to_be_started_again() -> None:
+    seen = Seen(_all(_seen(MAIN)), unwell=frozenset({"main"}))
+    assert step("running", (MAIN,), seen, 0.0).actions == (Stop("main"),)
+
+
+def test_stopped_keeps_the_containers_and_removed_does_not() -> None:
+    up, down = Seen(_all(_seen(MAIN))), Seen(_all(replace(_seen(MAIN), state="exited", exit_code=0)))
+    assert step("stopped", (MAIN,), up, 0.0) == Step("stopping", (Stop("main"),))
+    assert step("stopped", (MAIN,), down, 0.0) == Step("stopped")
+    assert step("removed", (MAIN,), down, 0.0) == Step("stopping", (Remove("main"),))
+    assert step("removed", (MAIN,), Seen({}), 0.0) == Step("removed")
+
+
+def test_pauses_grow_until_a_container_was_stable_again() -> None:
+    memory, pauses = Memory(), []
+    for _ in range(10):
+        memory = memory.after_end(0.0, lasted=1.0)
+        pauses.append(memory.not_before)
+    assert pauses == [*BACKOFF, BACKOFF[-1]]
+    assert memory.after_end(0.0, lasted=11.0).not_before == 0.0
