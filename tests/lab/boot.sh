@@ -13,6 +13,9 @@ if [ -z "$root" ]; then
     # The machine's unmounts arrive here, so that no other lab's mount is held; nothing goes the other way.
     mount --make-rslave /
     mount --make-rshared /
+    # Container shims leave their sockets here whatever the engine is told, and a reboot would remove them.
+    mkdir -p /run/containerd
+    mount -t tmpfs -o mode=711 tmpfs /run/containerd
 else
     mount --make-rprivate /
     mount --bind "$root" "$root"

@@ -35,7 +35,8 @@ class Lab:
     def __enter__(self) -> Self:
         clean_leftovers()
         self._slot, self._lock = _take_slot()
-        self.directory = Path(tempfile.mkdtemp(prefix=f"appliance-lab{self._slot}-", dir="/var/tmp"))
+        # Short: the path of a unix socket below a host's root may have 107 characters.
+        self.directory = Path(tempfile.mkdtemp(prefix=f"lab{self._slot}-", dir="/var/tmp"))
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(self.directory).encode(), 0)
         _clear_slot(self._slot, None)
