@@ -23,18 +23,28 @@ class ImageSource(Protocol):
         ...
 
 
-class EngineImages:
-    """`load_bundled` gets NAME of ``appliance/NAME`` and loads it into the engine from the package."""
+class Bundle(Protocol):
+    """The images of the package. `name` is ``appliance/NAME``, with or without the release as its tag."""
 
-    def __init__(self, engine: Engine, load_bundled: Callable[[str], None]) -> None:
+    def image_id(self, name: str) -> str:
+        """The image's id as the engine shows it. Raises NotFound."""
+        ...
+
+    def load(self, name: str) -> None:
+        """Load it into the engine."""
+        ...
+
+
+class EngineImages:
+    def __init__(self, engine: Engine, bundle: Bundle) -> None:
         self._engine = engine
-        self._load_bundled = load_bundled
+        self._bundle = bundle
         self._lock = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
 
     def ensure(self, planned: PlannedContainer) -> str:
         reference = planned.spec.image
-        if not planned.image_id and reference.startswith(BUNDLED):
+        if reference.startswith(BUNDLED):
             return self.bundled(reference)
         if planned.pull:
             return self._one(planned.image_id or planned.pull, lambda: self._engine.pull(planned.pull))
@@ -48,7 +58,7 @@ class EngineImages:
         return found
 
     def bundled(self, name: str) -> str:
-        return self._one(name, lambda: self._load_bundled(name.removeprefix(BUNDLED)))
+        return self._one(self._bundle.image_id(name), lambda: self._bundle.load(name))
 
     def _one(self, wanted: str, bring: Callable[[], None]) -> str:
         """One load at a time for each image; the others wait for it and find it done."""

@@ -56,7 +56,8 @@ def instance_rows(state: State, service: str = "") -> list[Row]:
         node = nodes.get(binding.node) if binding else None
         rows.append(_row(instance, binding, statuses.get(name), refusals.get(name), node, node_status))
     if service == SYSTEM_SERVICE:
-        rows = [_sidecar_row(status, nodes.get(status.node)) for status in statuses.values()]
+        names = {node.id: node.name for node in nodes.values()}
+        rows = [status_row(status, names.get(status.node, status.node)) for status in statuses.values()]
     return sorted(rows, key=lambda row: (row["service"], row["deploy"], row["index"]))
 
 
@@ -86,7 +87,8 @@ def _row(
     return row
 
 
-def _sidecar_row(status: InstanceStatus, node: NodeSpec | None) -> Row:
+def status_row(status: InstanceStatus, node: str) -> Row:
+    """An instance that is known by its node's report alone. `node` is the node's name."""
     service, _, rest = status.instance.partition("/")
     deploy, _, index = rest.rpartition("-")
     row: Row = {
@@ -94,7 +96,7 @@ def _sidecar_row(status: InstanceStatus, node: NodeSpec | None) -> Row:
         "service": service,
         "deploy": deploy,
         "index": int(index) if index.isdigit() else 0,
-        "node": node.name if node else status.node,
+        "node": node,
         "state": status.state,
         "ready": status.ready,
         "ip": status.ip,

@@ -14,7 +14,12 @@ from appliance.errors import ApplianceError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line for --help)
+    "up": ("up", "Make this host the first node of a new cluster"),
+    "join": ("join", "Make this host a node of an existing cluster"),
+    "run": ("run", "Keep this node's processes running, in the foreground"),
     "stop": ("stop", "Stop an instance, or without one this node's own processes"),
+    "down": ("down", "End everything of the appliance on this node; data stays"),
+    "uninstall": ("uninstall", "Remove the appliance from this host"),
     "preflight": ("preflight", "Check whether this host can be a node"),
     "status": ("status", "Show the cluster and its nodes"),
     "version": ("version", "Print the version of this file"),
@@ -38,13 +43,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Print the completion script for a shell"),
 }
 
+HIDDEN: dict[str, str] = {"role": "role"}
+"""What `appliance run` starts; not for people."""
+
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        name = COMMANDS.get(cmd_name, ("",))[0]
+        name = HIDDEN.get(cmd_name) or COMMANDS.get(cmd_name, ("",))[0]
         if not name:
             return None
         module = importlib.import_module(f"appliance.cli.{name}")

@@ -26,6 +26,16 @@ def install_release(layout: Layout, file: Path) -> Path:
     return target
 
 
+def is_installed(layout: Layout, file: Path) -> bool:
+    """Whether the release in use is this very file, byte for byte."""
+    current = layout.current / "appliance"
+    if not current.exists():
+        return False
+    return current.samefile(file) or (
+        current.stat().st_size == file.stat().st_size and _digest(current) == _digest(file)
+    )
+
+
 def _copy(file: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     for abandoned in target.parent.glob(".appliance.*"):

@@ -69,6 +69,26 @@ class Layout:
         return self.var / "volumes"
 
     @property
+    def journal(self) -> Path:
+        """What `up`, `join`, `down` and `uninstall` did to this host."""
+        return self.var / "journal"
+
+    @property
+    def hosts_file(self) -> Path:
+        """The names of all instances; every container sees it as its /etc/hosts."""
+        return self.var / "hosts"
+
+    @property
+    def peers_file(self) -> Path:
+        """The other nodes as this one last heard of them."""
+        return self.var / "peers.json"
+
+    @property
+    def join_file(self) -> Path:
+        """What this host asked for when it last tried to join, until it has."""
+        return self.var / "join.json"
+
+    @property
     def engine_data(self) -> Path:
         return self.var / "engine"
 

@@ -8,6 +8,9 @@ ETCD_CLIENT_PORT = 2379
 ETCD_PEER_PORT = 2380
 REGISTRY_PORT = 5000
 
+ETCD_NAME = "etcd.appliance"
+"""The DNS name that every etcd member's certificate carries: a client checks one name whichever member it reaches."""
+
 SYSTEM_SERVICE = "system"
 """The service whose instances are the sidecars; users cannot apply a service of this name."""
 

@@ -4,24 +4,21 @@ The only parent of our processes, with or without systemd. It never stops a cont
 """
 
 import contextlib
-import fcntl
 import logging
 import os
-import select
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.delivery.engine_process import EngineProcess
 from appliance.errors import ApplianceError, Refused
 from appliance.host.files import write_if_changed
 from appliance.host.layout import Layout
+from appliance.host.lock import only_one
 from appliance.host.process import end_with_parent, write_pid_file
 from appliance.model.identity import NodeIdentity
+from appliance.roles.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +88,12 @@ def run(layout: Layout, identity: NodeIdentity) -> None:
     """Keep this node's processes alive until SIGTERM or SIGINT. Raises Refused when another `run` does so already."""
     for folder in (layout.run, layout.web_sockets, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(layout):
+    busy = Refused(
+        "This node's processes are already being run.",
+        where=str(layout.run),
+        next="see `appliance status`, or end them with `appliance stop`",
+    )
+    with only_one(layout.run / "run.lock", busy):
         signals = Signals()
         write_pid_file(layout.run_pid, os.getpid())
         engine = None if identity.engine else EngineProcess(layout)
@@ -103,7 +105,7 @@ def run(layout: Layout, identity: NodeIdentity) -> None:
         layout.run_pid.unlink(missing_ok=True)
 
 
-def _tend(signals: "Signals", engine: EngineProcess | None, processes: list[RoleProcess]) -> None:
+def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RoleProcess]) -> None:
     complaint = ""
     while not signals.asked_to_end:
         try:
@@ -120,44 +122,6 @@ def _tend(signals: "Signals", engine: EngineProcess | None, processes: list[Role
             process.tend()
         # The end of a child wakes us; an engine that an earlier run started is not our child.
         signals.wait(1.0)
-
-
-class Signals:
-    """SIGTERM and SIGINT ask to end, SIGCHLD says that a child has ended; all of them end a wait."""
-
-    def __init__(self) -> None:
-        self.asked_to_end = False
-        self._woken, self._wakes = socket.socketpair()
-        self._woken.setblocking(False)
-        self._wakes.setblocking(False)
-        signal.set_wakeup_fd(self._wakes.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._end)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-
-    def wait(self, seconds: float) -> None:
-        select.select([self._woken], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            self._woken.recv(4096)
-
-    def _end(self, *_: object) -> None:
-        self.asked_to_end = True
-
-
-@contextlib.contextmanager
-def _only_one(layout: Layout) -> Iterator[None]:
-    lock = (layout.run / "run.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise Refused(
-            "This node's processes are already being run.",
-            where=str(layout.run),
-            next="see `appliance status`, or end them with `appliance stop`",
-        ) from None
-    with lock:
-        yield
 
 
 def _rotate(log_file: Path, largest: int = 5 * 1024 * 1024) -> None:

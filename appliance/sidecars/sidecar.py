@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Assignment, Mount, PlannedContainer
 from appliance.model.service import Container, Health, Probe
@@ -17,6 +19,11 @@ class Sidecar:
     @property
     def name(self) -> str:
         return self.assignment.deploy
+
+    def with_image(self, image_id: str) -> Assignment:
+        """The assignment for exactly this image, so that another release's image makes the container anew."""
+        containers = tuple(replace(planned, image_id=image_id) for planned in self.assignment.containers)
+        return replace(self.assignment, containers=containers)
 
 
 def sidecar(

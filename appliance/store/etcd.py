@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 
 from appliance.errors import ApplianceError, Conflict, Refused, StoreUnavailable
+from appliance.model.cluster import ETCD_NAME
 from appliance.store.etcd_messages import messages, stubs
 from appliance.store.limits import check_commit
 from appliance.store.store import Changes, Compacted, Delete, Entry, Expect, Listing, Put
@@ -44,9 +45,6 @@ _CHANNEL_OPTIONS = [
 _ONLY_WITH_LEADER = [("hasleader", "true")]
 """Makes a member that lost its quorum end the watch; otherwise it would stay open there and say nothing."""
 
-TLS_NAME = "etcd.appliance"
-"""The DNS name that every member's certificate carries."""
-
 
 @dataclass(frozen=True)
 class Credentials:
@@ -67,7 +65,7 @@ class EtcdStore:
             self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
         else:
             secure = grpc.ssl_channel_credentials(credentials.authority, credentials.key, credentials.certificate)
-            options = [*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", TLS_NAME)]
+            options = [*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", ETCD_NAME)]
             self._channel = grpc.secure_channel(target, secure, options=options)
         self._kv = stubs.KVStub(self._channel)
         self._lease = stubs.LeaseStub(self._channel)

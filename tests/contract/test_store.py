@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import Conflict, Refused, StoreUnavailable, Unavailable
+from appliance.model.cluster import ETCD_NAME
 from appliance.security.ca import KeyPair, issue, make_ca
-from appliance.store.etcd import PAGE, TLS_NAME, Credentials, EtcdStore
+from appliance.store.etcd import PAGE, Credentials, EtcdStore
 from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Mirror
 from appliance.store.store import (
@@ -224,7 +225,7 @@ def tls_endpoint(tmp_path: Path, authority: KeyPair) -> Iterator[str]:
     """An etcd that speaks to holders of a client certificate of `authority` only."""
     if not shutil.which("etcd"):
         pytest.skip("needs etcd (etcd-server)")
-    member = issue(authority, "member", time.time(), names=(TLS_NAME,), server=True, client=True)
+    member = issue(authority, "member", time.time(), names=(ETCD_NAME,), server=True, client=True)
     for name, pem in (("ca", authority.certificate), ("cert", member.certificate), ("key", member.key)):
         (tmp_path / name).write_bytes(pem)
     with socket.create_server(("127.0.0.1", 0)) as free:

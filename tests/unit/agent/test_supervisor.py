@@ -27,6 +27,16 @@ def eventually(check: Callable[[], bool]) -> None:
     waiting.eventually(check, 20.0, every=0.01)
 
 
+class NoBundle:
+    """A package without images."""
+
+    def image_id(self, name: str) -> str:
+        pytest.fail(f"asked for {name}")
+
+    def load(self, name: str) -> None:
+        pytest.fail(f"asked for {name}")
+
+
 class Node:
     """A node's agent without the link."""
 
@@ -42,7 +52,7 @@ class Node:
         supervisor = Supervisor(
             self.engine,
             book,
-            EngineImages(self.engine, lambda name: pytest.fail(f"asked for {name}")),
+            EngineImages(self.engine, NoBundle()),
             reporter,
             Volumes(self.folder / "volumes"),
             NodePlaces(ROOT, "appliance", str(self.folder / "volumes"), str(self.folder / "hosts")),

@@ -1,0 +1,47 @@
+"""`appliance down`: end everything of the appliance on this node; the data stays."""
+
+from pathlib import Path
+
+import click
+
+from appliance.cli.node_options import layout_of, root_option
+from appliance.cli.starting import tell
+from appliance.delivery import node_files
+from appliance.delivery.journal import record
+from appliance.errors import NotFound
+from appliance.host.layout import Layout
+
+
+@click.command("down")
+@click.option("--yes", is_flag=True, help="Never ask.")
+@root_option
+def command(yes: bool, root: Path) -> None:
+    """End this node's processes, containers and engine. Data stays; `up` or `run` brings all back."""
+    layout = layout_of(root)
+    node_files.read_identity(layout)
+    if not yes:
+        click.confirm("Stop everything that the appliance runs on this node?", abort=True, err=True)
+    end_everything(layout)
+    record(layout, "down")
+    click.echo(
+        "This node is down; its data is kept. Start it again: appliance up (a manager), appliance run (an agent)"
+    )
+
+
+def end_everything(layout: Layout) -> None:
+    """Also on a host that never got as far as being a node."""
+    from appliance.delivery.package import Package
+    from appliance.delivery.runtime import unpack_engine
+    from appliance.delivery.takedown import down
+    from appliance.engine.docker import DockerEngine
+    from appliance.roles.agent import overlay_of
+
+    try:
+        identity = node_files.read_identity(layout)
+    except NotFound:
+        down(layout, "", DockerEngine, tell)
+        return
+    down(layout, identity.engine, DockerEngine, tell)
+    tell("removing the overlay network")
+    with Package.open() as package:
+        overlay_of(identity, unpack_engine(package)).remove()

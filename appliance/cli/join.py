@@ -1,0 +1,108 @@
+"""`appliance join TOKEN`: make this host a node of an existing cluster."""
+
+from pathlib import Path
+
+import click
+
+from appliance.cli import starting
+from appliance.cli.node_options import layout_of, root_option, waive_option, waivers
+from appliance.cli.output import Format, format_option, show
+from appliance.cli.up import checked_name
+from appliance.delivery import node_files, pki, preflight
+from appliance.delivery.engine_process import find_host_engine
+from appliance.delivery.join_client import join
+from appliance.delivery.package import Package
+from appliance.errors import Refused
+from appliance.host.interfaces import choose_address
+from appliance.host.layout import Layout
+from appliance.model.identity import NodeIdentity
+from appliance.model.node import Dial, Role
+from appliance.security.ca import fingerprint
+from appliance.security.tokens import ParsedToken, parse_token
+
+
+@click.command("join")
+@click.argument("token")
+@click.option("--role", type=click.Choice(["manager", "agent"]), help="What the token has to be for.")
+@click.option("--address", help="Address by which other nodes reach this host.")
+@click.option("--name", help="Name of this node (default: the host's name).")
+@click.option(
+    "--dial",
+    type=click.Choice(["agent", "manager"]),
+    default="agent",
+    show_default=True,
+    help="Which side opens the connection between this node and its managers.",
+)
+@click.option("--yes", is_flag=True, help="Never ask.")
+@waive_option
+@format_option
+@root_option
+def command(
+    token: str,
+    role: Role | None,
+    address: str | None,
+    name: str | None,
+    dial: Dial,
+    yes: bool,
+    waive: tuple[str, ...],
+    output: Format,
+    root: Path,
+) -> None:
+    """Make this host a node of the cluster that TOKEN is for. Run again, it finishes what was left."""
+    layout, parsed = layout_of(root), parse_token(token)
+    if role is not None and role != parsed.role:
+        raise Refused(
+            f"This token is for an {parsed.role}.", next=f"make another: appliance token create --role {role}"
+        )
+    with Package.open() as package, starting.starting(layout):
+        starting.check_package(package)
+        if node_files.is_node(layout):
+            identity = _existing(layout, parsed)
+            starting.install(layout, package)
+        else:
+            identity = _join(layout, package, parsed, address, name, dial, waivers(waive), yes)
+        starting.start(layout)
+        starting.wait_until(layout, "This node", _missing)
+    if output == "table":
+        click.secho(f"This host is node {identity.name} of the cluster {identity.cluster_name}.", fg="green", bold=True)
+    else:
+        show({"node": identity.id, "name": identity.name, "cluster": identity.cluster_name}, output)
+
+
+def _existing(layout: Layout, token: ParsedToken) -> NodeIdentity:
+    """This node; raises Refused when it belongs to another cluster."""
+    identity = node_files.read_identity(layout)
+    if fingerprint(pki.read_authority(layout)) != token.authority:
+        raise Refused(
+            f"This host is a node of another cluster, {identity.cluster_name}.",
+            where=str(layout.node_file),
+            next="take it out there (appliance node rm), then here: appliance uninstall --purge, and join again",
+        )
+    return identity
+
+
+def _join(
+    layout: Layout,
+    package: Package,
+    token: ParsedToken,
+    address: str | None,
+    name: str | None,
+    dial: Dial,
+    waived: dict[str, str],
+    yes: bool,
+) -> NodeIdentity:
+    engine, chosen = find_host_engine(layout), choose_address(address)
+    node_name = checked_name(name or starting.default_name())
+    host = preflight.Host(layout=layout, role="agent", network=None, own_engine=not engine)
+    starting.check_host(host, waived)
+    if not yes:
+        click.confirm(f"Join the cluster at {', '.join(token.managers)} as {node_name}?", abort=True, err=True)
+    starting.install(layout, package)
+    starting.tell(f"asking {', '.join(token.managers)} to be let in")
+    return join(layout, token, name=node_name, name_given=name is not None, address=chosen, dial=dial, engine=engine)
+
+
+def _missing(seen: starting.Seen) -> str:
+    if not seen:
+        return "the container engine and the agent"
+    return "" if seen["connected"] else "a connection to the manager"

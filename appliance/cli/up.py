@@ -1,0 +1,174 @@
+"""`appliance up`: make this host the first node of a new cluster, or finish what an earlier `up` left."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli import starting
+from appliance.cli.client import Client
+from appliance.cli.node_options import layout_of, root_option, waive_option, waivers
+from appliance.cli.output import Format, format_option, show
+from appliance.delivery import node_files, preflight
+from appliance.delivery.engine_process import find_host_engine
+from appliance.delivery.package import Package
+from appliance.errors import ApplianceError, Refused, UsageError
+from appliance.host.interfaces import choose_address
+from appliance.host.layout import Layout
+from appliance.model.identity import NodeIdentity
+from appliance.network.addresses import parse_network
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@click.command("up")
+@click.option("--address", help="Address by which other nodes and people reach this host.")
+@click.option("--name", help="Name of this node (default: the host's name).")
+@click.option("--cluster", "cluster_name", help="Name of the cluster (default: the node's name).")
+@click.option("--network", help=f"Range for instances, a private /16.  [default: {node_files.DEFAULT_NETWORK}]")
+@click.option("--yes", is_flag=True, help="Never ask.")
+@waive_option
+@format_option
+@root_option
+def command(
+    address: str | None,
+    name: str | None,
+    cluster_name: str | None,
+    network: str | None,
+    yes: bool,
+    waive: tuple[str, ...],
+    output: Format,
+    root: Path,
+) -> None:
+    """Make this host the first node of a new cluster. Run again, it finishes what was left."""
+    layout = layout_of(root)
+    with Package.open() as package, starting.starting(layout):
+        starting.check_package(package)
+        if node_files.is_node(layout):
+            identity = _existing(layout, address, name, network)
+            starting.install(layout, package)
+            _renew_sidecars(layout, identity, package)
+        else:
+            _found(layout, package, address, name, cluster_name, network, waivers(waive), yes)
+        starting.start(layout)
+        client = Client(layout.root)
+        starting.wait_until(layout, "The cluster", lambda seen: _missing(client, seen))
+        result = _result(layout, client)
+    _print(result) if output == "table" else show(result, output)
+
+
+def _existing(layout: Layout, address: str | None, name: str | None, network: str | None) -> NodeIdentity:
+    """This node; raises Refused when it is another one than the options describe."""
+    identity = node_files.read_identity(layout)
+    if "manager" not in identity.roles:
+        raise Refused(
+            f"This host is an agent of the cluster {identity.cluster_name}.",
+            where=str(layout.node_file),
+            next="start it: appliance run; to make it a cluster of its own: appliance uninstall --purge, then up",
+        )
+    for option, wanted, found in (
+        ("--address", address, identity.address),
+        ("--name", name, identity.name),
+        ("--network", network, identity.network),
+    ):
+        if wanted is not None and wanted != found:
+            raise Refused(
+                f"This host is a node already, with {option} {found}.",
+                where=str(layout.node_file),
+                why="`up` finishes or starts an installation; it does not change one",
+                next=f"leave {option} out",
+            )
+    return identity
+
+
+def _found(
+    layout: Layout,
+    package: Package,
+    address: str | None,
+    name: str | None,
+    cluster_name: str | None,
+    network: str | None,
+    waived: dict[str, str],
+    yes: bool,
+) -> None:
+    from appliance.roles.founding import Wish, found
+
+    wished = network or node_files.DEFAULT_NETWORK
+    parse_network(wished)
+    node_name = checked_name(name or starting.default_name())
+    wish = Wish(
+        cluster_name=checked_name(cluster_name or node_name),
+        node_name=node_name,
+        address=choose_address(address),
+        network=wished,
+        engine=find_host_engine(layout),
+    )
+    host = preflight.Host(layout=layout, role="manager", network=wished, own_engine=not wish.engine)
+    starting.check_host(host, waived)
+    if not yes:
+        click.confirm(f"Make this host the first node of a new cluster at {wish.address}?", abort=True, err=True)
+    starting.install(layout, package)
+    starting.tell("making keys, certificates and the sidecars' settings")
+    found(layout, wish, package)
+
+
+def _renew_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> None:
+    from appliance.delivery.launch import running
+    from appliance.roles.founding import write_sidecars
+
+    if not running(layout):  # a running agent keeps its own copy of them
+        write_sidecars(layout, identity, package)
+
+
+def checked_name(name: str) -> str:
+    """Raises UsageError for what cannot be part of a domain name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"The name {name!r} cannot be used.",
+            why="names have lower-case letters, digits and - inside, at most 63 of them",
+            next="choose one with --name",
+        )
+    return name
+
+
+def _missing(client: Client, seen: starting.Seen) -> str:
+    """What a healthy cluster still lacks, "" for nothing."""
+    if not seen:
+        return "the container engine and the agent"
+    if trouble := starting.instance_trouble(seen):
+        return trouble
+    try:
+        status = client.get("status")
+    except ApplianceError as error:
+        return f"the manager ({error.what})"
+    return "" if status["cluster"]["state"] == "healthy" else "the manager to see its node ready"
+
+
+def _result(layout: Layout, client: Client) -> dict[str, Any]:
+    """The answer; the first password is in it once."""
+    from appliance.roles.founding import ADMIN
+
+    cluster = client.get("status")["cluster"]
+    password = ""
+    if layout.first_password.exists():
+        password = layout.first_password.read_text().strip()
+    token = client.post("tokens", body={"role": "agent"})
+    layout.first_password.unlink(missing_ok=True)
+    return {
+        "url": cluster["url"],
+        "admin_user": ADMIN,
+        "admin_password": password or None,
+        "join": {"agent": token["command"], "manager": None},
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    click.secho("The cluster is ready.", fg="green", bold=True)
+    click.echo(f"  page      {result['url']}")
+    if result["admin_password"]:
+        click.echo(f"  log in    {result['admin_user']}  {result['admin_password']}   (shown only now)")
+    else:
+        click.echo(f"  log in    {result['admin_user']}, with the password that was shown before")
+    click.echo("  one more node, on that host:")
+    click.echo(f"            {result['join']['agent']}")

@@ -1,0 +1,158 @@
+"""The joining host's side: asks a manager to be let in, and says nothing secret before it knows whom it talks to.
+
+The host's id and key are on the disk before it asks, so that asking again after a kill gets the same answer.
+"""
+
+import http.client
+import json
+import secrets
+import ssl
+import time
+
+import msgspec
+
+from appliance import VERSION
+from appliance.delivery import pki
+from appliance.delivery.joining import JoinAnswer, JoinRequest
+from appliance.delivery.node_files import write_identity
+from appliance.errors import ApplianceError, LinkDown, LocalStateDamaged, Refused
+from appliance.host.files import write_atomic
+from appliance.host.layout import Layout
+from appliance.model.identity import NodeIdentity
+from appliance.model.node import Dial
+from appliance.security.ca import fingerprint
+from appliance.security.tokens import ParsedToken
+
+PATIENCE = 20.0
+"""Seconds an answer of a manager may take."""
+LARGEST_ANSWER = 1024 * 1024
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What this host made for itself before it asked."""
+
+    node_id: str
+    ssh_key: str
+
+
+def join(
+    layout: Layout, token: ParsedToken, *, name: str, name_given: bool, address: str, dial: Dial, engine: str
+) -> NodeIdentity:
+    """Become a node of the token's cluster. Raises Refused with the manager's reason, LinkDown if none answers."""
+    asked = _prepare(layout)
+    request = JoinRequest(
+        token=token.id,
+        secret=token.secret,
+        node_id=asked.node_id,
+        name=name,
+        name_given=name_given,
+        address=address,
+        dial=dial,
+        ssh_key=asked.ssh_key,
+        version=VERSION,
+        clock=time.time(),
+    )
+    authority, answer = _ask_any(token, request)
+    pki.write_authority(layout, authority)
+    pki.write_host_keys(layout, answer.ssh_authority, answer.host_certificate)
+    identity = NodeIdentity(
+        id=answer.node_id,
+        name=answer.name,
+        number=answer.number,
+        address=address,
+        roles=answer.roles,
+        dial=dial,
+        cluster_id=answer.cluster_id,
+        cluster_name=answer.cluster_name,
+        network=answer.network,
+        managers=answer.managers,
+        engine=engine,
+    )
+    write_identity(layout, identity)
+    layout.join_file.unlink(missing_ok=True)
+    return identity
+
+
+def _prepare(layout: Layout) -> Asked:
+    try:
+        return msgspec.json.decode(layout.join_file.read_bytes(), type=Asked)
+    except FileNotFoundError:
+        asked = Asked(node_id=f"n-{secrets.token_hex(6)}", ssh_key=pki.make_host_key(layout))
+        write_atomic(layout.join_file, msgspec.json.encode(asked))
+        return asked
+    except msgspec.MsgspecError as error:
+        raise LocalStateDamaged(
+            "The record of an earlier try to join does not parse.",
+            where=str(layout.join_file),
+            why=str(error),
+            next="remove it and join with a new token",
+        ) from error
+
+
+def _ask_any(token: ParsedToken, request: JoinRequest) -> tuple[bytes, JoinAnswer]:
+    """(the authority's certificate, the answer) of the first manager that can be reached."""
+    failures = []
+    for manager in token.managers:
+        try:
+            authority = _authority_of(manager, token.authority)
+            return authority, _ask(manager, authority, request)
+        except (OSError, http.client.HTTPException) as error:
+            failures.append(f"{manager}: {error}")
+    raise LinkDown(
+        "No manager of the cluster can be reached.",
+        why="; ".join(failures),
+        next="see that the address is right and nothing between here and there blocks the port, then run it again",
+        page="nodes",
+    )
+
+
+def _authority_of(manager: str, expected: str) -> bytes:
+    """The CA certificate that the manager shows, if it is the one whose fingerprint the token carries."""
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname = False
+    unchecked.verify_mode = ssl.CERT_NONE
+    status, content = _call(manager, unchecked, "GET", "/api/ca", b"")
+    try:
+        known = status == 200 and fingerprint(content) == expected
+    except ValueError:
+        known = False
+    if not known:
+        raise Refused(
+            f"What answers at {manager} is not the cluster that this token is for.",
+            why="it does not show the authority whose fingerprint the token carries; nothing secret was sent",
+            next="make a new token on a manager; if this goes on, somebody may be in between",
+            page="security",
+        )
+    return content
+
+
+def _ask(manager: str, authority: bytes, request: JoinRequest) -> JoinAnswer:
+    checked = ssl.create_default_context(cadata=authority.decode())
+    status, content = _call(manager, checked, "POST", "/api/join", msgspec.json.encode(request))
+    if status != 200:
+        raise _refusal(manager, status, content)
+    try:
+        return msgspec.json.decode(content, type=JoinAnswer)
+    except msgspec.MsgspecError as error:
+        raise ApplianceError("The manager's answer is not understood.", where=manager, why=str(error)) from error
+
+
+def _refusal(manager: str, status: int, content: bytes) -> ApplianceError:
+    try:
+        said = json.loads(content)
+        what, why, next_step, page = (str(said.get(key, "")) for key in ("what", "why", "next", "page"))
+    except (ValueError, AttributeError):
+        return LinkDown("The manager does not answer as one.", where=manager, why=f"HTTP status {status}")
+    kind = LinkDown if said.get("retryable") else Refused
+    return kind(what, where=f"manager {manager}", why=why, next=next_step, page=page)
+
+
+def _call(manager: str, context: ssl.SSLContext, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    host, _, port = manager.rpartition(":")
+    connection = http.client.HTTPSConnection(host, int(port), timeout=PATIENCE, context=context)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read(LARGEST_ANSWER)
+    finally:
+        connection.close()

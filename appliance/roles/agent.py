@@ -1,0 +1,125 @@
+"""The agent: keeps this node's instances alive, with or without a manager."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from appliance.agent.assignments import AssignmentBook
+from appliance.agent.images import EngineImages
+from appliance.agent.inbox import Inbox
+from appliance.agent.names import HostsFile
+from appliance.agent.reporter import Reporter
+from appliance.agent.supervisor import Supervisor
+from appliance.agent.volumes import Volumes
+from appliance.component import Group
+from appliance.delivery import pki
+from appliance.delivery.bundle import EngineBundle
+from appliance.delivery.package import Package
+from appliance.delivery.runtime import EngineRuntime, unpack_engine
+from appliance.engine.container import NodePlaces
+from appliance.engine.docker import DockerEngine
+from appliance.host import facts
+from appliance.host.layout import Layout
+from appliance.link.agent_end import AgentLink
+from appliance.link.messages import Hello, Orders, Peers
+from appliance.model.cluster import LINK_PORT
+from appliance.model.identity import NodeIdentity
+from appliance.model.instance import InstanceStatus
+from appliance.network.bridge import Bridge
+from appliance.network.overlay import NETWORK_NAME, Overlay
+from appliance.network.peers import PeerFile
+from appliance.roles.channels import NodeChannels
+from appliance.roles.signals import Signals
+from appliance.roles.status_file import StatusFile
+
+log = logging.getLogger(__name__)
+
+
+def run_agent(layout: Layout, identity: NodeIdentity) -> None:
+    """Run until SIGTERM or SIGINT. Raises EngineUnavailable where no engine answers; whoever started us tries again."""
+    signals = Signals()
+    with Package.open() as package:
+        group = _components(layout, identity, package)
+        group.start()
+        log.info("agent of node %s is up", identity.name)
+        while not signals.asked_to_end:
+            signals.wait(3600.0)
+        group.stop()
+
+
+def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Group:
+    engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
+    measured = facts.measure(engine.version())
+    book = AssignmentBook(layout.assignments)
+    hosts = HostsFile(layout.hosts_file)
+    peer_file = PeerFile(layout.peers_file)
+    overlay = overlay_of(identity, unpack_engine(package))
+    overlay.reconcile(peer_file.read())
+    places = NodePlaces(layout.root_id, NETWORK_NAME, str(layout.volumes), str(layout.hosts_file))
+    inbox = Inbox()
+
+    def hello() -> Hello:
+        return Hello(
+            node=identity.id,
+            facts=measured,
+            vtep_mac=overlay.vtep_mac(),
+            statuses=supervisor.statuses(),
+            clock=time.time(),
+        )
+
+    def ordered(orders: Orders) -> None:
+        inbox.put(lambda: book.apply(full=orders.full, assignments=orders.assignments, forget=orders.forget))
+
+    def peers_changed(peers: Peers) -> None:
+        overlay.reconcile(peers.peers)
+        inbox.put(lambda: hosts.update(peers.names))
+        inbox.put(lambda: peer_file.write(peers.peers))
+
+    def report(statuses: tuple[InstanceStatus, ...]) -> None:
+        link.report(statuses)
+        status_file.wake()
+
+    keys = pki.read_host_keys(layout)
+    link = AgentLink(
+        managers=[_address(manager) for manager in identity.managers],
+        authority=keys.authority,
+        key=keys.key,
+        certificate=keys.certificate,
+        hello=hello,
+        on_orders=ordered,
+        on_peers=peers_changed,
+        channels=NodeChannels(engine, book, layout.root_id),
+        dial=identity.dial,
+        listen=(identity.address, LINK_PORT),
+    )
+    reporter = Reporter(report)
+    supervisor = Supervisor(
+        engine,
+        book,
+        EngineImages(engine, EngineBundle(package, engine)),
+        reporter,
+        Volumes(layout.volumes),
+        places,
+        identity.id,
+    )
+    status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
+    bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
+    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, link])
+
+
+def overlay_of(identity: NodeIdentity, runtime: EngineRuntime) -> Overlay:
+    """This node's part of the overlay. Sets what our iptables needs to find its own parts."""
+    os.environ.update(runtime.environment)
+    return Overlay(
+        network=identity.network,
+        node=identity.id,
+        number=identity.number,
+        address=identity.address,
+        iptables=str(runtime.programs / "iptables"),
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)

@@ -1,0 +1,111 @@
+"""Turns a host into the first manager of a new cluster: keys, sidecars, first state, and at last its identity.
+
+Until the identity is on the disk nothing runs and nothing counts: a try that was killed is begun anew.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from appliance.agent.assignments import AssignmentBook
+from appliance.delivery import node_files, pki
+from appliance.delivery.package import Package
+from appliance.host.files import write_atomic, write_if_changed
+from appliance.host.layout import Layout
+from appliance.model.cluster import HTTPS_PORT, LINK_PORT, Cluster, User
+from appliance.model.identity import FirstState, NodeIdentity
+from appliance.model.node import NodeSpec
+from appliance.security.accounts import hash_password, new_password
+from appliance.security.ca import fingerprint
+from appliance.sidecars.manager_sidecars import manager_sidecars
+
+ADMIN = "admin"
+FIRST_NUMBER = 1
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person decides about a new cluster. `engine`: socket of the host's own engine, "" : ours."""
+
+    cluster_name: str
+    node_name: str
+    address: str
+    network: str
+    engine: str
+
+
+def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
+    """Make this host the first manager; it has to be no node yet."""
+    now = time.time()
+    node_id, cluster_id = new_id("n"), new_id("c")
+    authority = pki.make_cluster_keys(layout, wish.cluster_name, node_id, wish.address, now)
+    password = new_password()
+    write_atomic(layout.first_password, password + "\n")
+    identity = NodeIdentity(
+        id=node_id,
+        name=wish.node_name,
+        number=FIRST_NUMBER,
+        address=wish.address,
+        roles=("manager", "agent"),
+        cluster_id=cluster_id,
+        cluster_name=wish.cluster_name,
+        network=wish.network,
+        managers=(f"{wish.address}:{LINK_PORT}",),
+        engine=wish.engine,
+    )
+    node_files.write_first_state(layout, _first_state(identity, fingerprint(authority), hash_password(password), now))
+    write_sidecars(layout, identity, package)
+    node_files.write_identity(layout, identity)
+    return identity
+
+
+def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> None:
+    """Configuration and assignments of a manager's sidecars, as this release wants them. May be repeated."""
+    book = AssignmentBook(layout.assignments)
+    layout.web_sockets.mkdir(parents=True, exist_ok=True)
+    sidecars = manager_sidecars(
+        number=identity.number,
+        node_id=identity.id,
+        address=identity.address,
+        cluster_id=identity.cluster_id,
+        data=layout.var,
+        pki=layout.pki,
+        files=layout.sidecar_files,
+        sockets=layout.web_sockets,
+    )
+    for sidecar in sidecars:
+        for name, (text, mode) in sidecar.files.items():
+            write_if_changed(layout.sidecar_files / sidecar.name / name, text, mode=mode)
+        for mount in (mount for container in sidecar.assignment.containers for mount in container.mounts):
+            Path(mount.source).mkdir(parents=True, exist_ok=True, mode=0o700)
+        book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
+
+
+def new_id(kind: str) -> str:
+    """``n-3f9c20d1a8b4``: short enough to type, and no two nodes or clusters share one."""
+    return f"{kind}-{secrets.token_hex(6)}"
+
+
+def _first_state(identity: NodeIdentity, authority: str, password: str, now: float) -> FirstState:
+    moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return FirstState(
+        cluster=Cluster(
+            id=identity.cluster_id,
+            name=identity.cluster_name,
+            url=f"https://{identity.address}:{HTTPS_PORT}/",
+            network=identity.network,
+            ca_fingerprint=authority,
+            created_at=moment,
+        ),
+        admin=User(name=ADMIN, password=password, created_at=moment),
+        node=NodeSpec(
+            id=identity.id,
+            name=identity.name,
+            number=identity.number,
+            address=identity.address,
+            roles=identity.roles,
+            joined_at=moment,
+        ),
+    )

@@ -1,0 +1,169 @@
+"""The manager: holds the cluster's state, decides, and talks to people and nodes."""
+
+import logging
+import time
+from datetime import UTC, datetime
+
+from appliance import VERSION
+from appliance.api.context import Context
+from appliance.api.rows import snapshot
+from appliance.api.server import ApiServer
+from appliance.component import Group
+from appliance.delivery import node_files, pki
+from appliance.delivery.joining import Joiner
+from appliance.delivery.package import Package
+from appliance.errors import StoreUnavailable
+from appliance.host.layout import Layout
+from appliance.link.dispatch import Dispatch
+from appliance.link.manager_end import ManagerLink
+from appliance.link.messages import Hello
+from appliance.link.reports import Reports
+from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
+from appliance.model.identity import FirstState, NodeIdentity
+from appliance.orchestrator.assignments import assignments_for
+from appliance.orchestrator.controller import Orchestrator
+from appliance.roles.dialling import Dialling
+from appliance.roles.signals import Signals
+from appliance.scheduler.controller import Scheduler
+from appliance.security.accounts import SessionBook
+from appliance.store import keys
+from appliance.store.codec import encode
+from appliance.store.election import Election
+from appliance.store.etcd import Credentials, EtcdStore
+from appliance.store.mirror import Mirror
+from appliance.store.state import State
+from appliance.store.store import Expect, Put, Store
+from appliance.terminal.live import Live
+from appliance.web.pages import register
+
+log = logging.getLogger(__name__)
+
+ASK_AGAIN = 0.1
+"""Seconds between two tries to reach etcd while it starts."""
+
+
+def run_manager(layout: Layout, identity: NodeIdentity) -> None:
+    """Run until SIGTERM or SIGINT."""
+    signals = Signals()
+    client = pki.read_client_keys(layout)
+    store = EtcdStore(
+        [f"127.0.0.1:{ETCD_CLIENT_PORT}"], Credentials(pki.read_authority(layout), client.certificate, client.key)
+    )
+    try:
+        if not _wait_for(store, signals):
+            return
+        fill_if_empty(store, layout)
+        with Package.open() as package:
+            group = _components(layout, identity, store, package)
+            group.start()
+            log.info("manager %s is up", identity.name)
+            while not signals.asked_to_end:
+                signals.wait(3600.0)
+            group.stop()
+    finally:
+        store.close()
+
+
+def _wait_for(store: Store, signals: Signals) -> bool:
+    """Return True once etcd answers, False when we are to end before that."""
+    complaint = ""
+    while not signals.asked_to_end:
+        try:
+            store.get(keys.CLUSTER)
+            return True
+        except StoreUnavailable as error:
+            if error.why != complaint:
+                complaint = error.why
+                log.info("waiting for etcd: %s", error.why)
+        signals.wait(ASK_AGAIN)
+    return False
+
+
+def fill_if_empty(store: Store, layout: Layout) -> None:
+    """Write a new cluster's first state, once.
+
+    The record of it is removed afterwards: a store that is empty later has lost its data, and filling it again would
+    tell every node to remove its instances. Raises LocalStateDamaged for such a one.
+    """
+    if store.get(keys.CLUSTER) is None:
+        store.commit(*_first_commit(node_files.read_first_state(layout)))
+        log.info("the new cluster's first state is in the store")
+    layout.cluster_file.unlink(missing_ok=True)
+
+
+def _first_commit(first: FirstState) -> tuple[list[Put], list[Expect]]:
+    node = first.node
+    puts = [
+        Put(keys.CLUSTER, encode(first.cluster)),
+        Put(keys.USERS + first.admin.name, encode(first.admin)),
+        Put(keys.NODES + node.id, encode(node)),
+        Put(f"{keys.NUMBERS}{node.number}", encode(node.id)),
+    ]
+    return puts, [Expect(put.key, 0) for put in puts]
+
+
+def _components(layout: Layout, identity: NodeIdentity, store: Store, package: Package) -> Group:
+    mirror = Mirror(store, keys.ROOT)
+    state = State(mirror)
+
+    def lead_changed() -> None:
+        orchestrator.wake()
+        scheduler.wake()
+
+    election = Election(store, identity.id, lead_changed)
+    orchestrator = Orchestrator(store, state, election.term)
+    scheduler = Scheduler(store, state, election.term, _now)
+    reports = Reports(state, store)
+
+    def greeted(node_id: str, hello: Hello) -> None:
+        reports.hello(node_id, hello)
+        dispatch.greet(node_id)
+
+    link_keys = pki.read_user_keys(layout)
+    link = ManagerLink(
+        authority=link_keys.authority,
+        key=link_keys.key,
+        certificate=link_keys.certificate,
+        address=identity.address,
+        port=LINK_PORT,
+        on_hello=greeted,
+        on_report=reports.report,
+        on_gone=reports.gone,
+        # The registry listens on this node's own loopback already.
+        forward_registry=lambda node_id: node_id != identity.id,
+    )
+    dispatch = Dispatch(state, link, assignments_for)
+    sessions = SessionBook(time.monotonic)
+
+    def leader() -> str:
+        entry = mirror.get(keys.LEADER)
+        return entry.value.decode() if entry else ""
+
+    context = Context(
+        state=state,
+        store=store,
+        version=VERSION,
+        ca_pem=pki.read_authority(layout).decode(),
+        leader=leader,
+        bundle_images=frozenset(image.reference for image in package.images()),
+        join=Joiner(state, store, layout, time.time).join,
+        sessions=sessions,
+        clock=time.time,
+    )
+    manual = package.manual()
+    api = ApiServer(context, layout.admin_socket, layout.web_socket, pages=lambda app: register(app, manual))
+    live = Live(
+        state,
+        link,
+        link.loop,
+        layout.admin_live_socket,
+        layout.web_live_socket,
+        sessions.user_of,
+        lambda: snapshot(state, VERSION, leader()),
+    )
+    dialling = Dialling(state, link)
+    return Group("manager", [mirror, election, orchestrator, scheduler, reports, link, dispatch, dialling, live, api])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,60 @@
+"""What this node's agent knows, in a file: `appliance status` shows it where no manager answers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from appliance import VERSION
+from appliance.api.rows import status_row
+from appliance.host.files import write_if_changed
+from appliance.link.agent_end import LinkState
+from appliance.loop import Loop
+from appliance.model.identity import NodeIdentity
+from appliance.model.instance import InstanceStatus
+
+LOOK_AGAIN = 2.0
+"""Seconds; the link does not say when it comes and goes."""
+
+
+class StatusFile:
+    """A component. `wake` after every change."""
+
+    name = "status file"
+
+    def __init__(
+        self,
+        path: Path,
+        identity: NodeIdentity,
+        link: Callable[[], LinkState],
+        statuses: Callable[[], tuple[InstanceStatus, ...]],
+    ) -> None:
+        self._path = path
+        self._identity = identity
+        self._link = link
+        self._statuses = statuses
+        self._loop = Loop("status file", self.cycle, interval=LOOK_AGAIN)
+        self.wake = self._loop.wake
+
+    def start(self) -> None:
+        self._loop.start()
+
+    def stop(self) -> None:
+        self._loop.stop()
+        self._path.unlink(missing_ok=True)
+
+    def cycle(self) -> None:
+        write_if_changed(self._path, json.dumps(self._seen(), indent=2) + "\n", mode=0o644)
+
+    def _seen(self) -> dict[str, Any]:
+        link = self._link()
+        rows = [status_row(status, self._identity.name) for status in self._statuses()]
+        return {
+            "node": self._identity.id,
+            "name": self._identity.name,
+            "cluster": self._identity.cluster_name,
+            "manager": link.manager,
+            "connected": bool(link.manager),
+            "version": VERSION,
+            "instances": sorted(rows, key=lambda row: str(row["instance"])),
+        }

@@ -1,0 +1,26 @@
+"""The sidecars of a manager, in the order in which they are needed."""
+
+from pathlib import Path
+
+from appliance.sidecars.etcd import etcd
+from appliance.sidecars.nginx import nginx
+from appliance.sidecars.registry import registry
+from appliance.sidecars.sidecar import Sidecar
+
+
+def manager_sidecars(
+    *, number: int, node_id: str, address: str, cluster_id: str, data: Path, pki: Path, files: Path, sockets: Path
+) -> tuple[Sidecar, ...]:
+    """`data`, `pki` and `files` (configuration) hold a folder per sidecar; `sockets` is for nginx. Pure."""
+    return (
+        etcd(
+            number=number,
+            node_id=node_id,
+            address=address,
+            cluster_id=cluster_id,
+            data=str(data / "etcd"),
+            pki=str(pki / "etcd"),
+        ),
+        registry(number=number, data=str(data / "registry"), config=str(files / "registry")),
+        nginx(number=number, sockets=str(sockets), config=str(files / "nginx"), pki=str(pki / "web")),
+    )
