@@ -29,10 +29,11 @@ class HostsFile:
 
 
 def hosts_text(names: dict[str, str]) -> str:
-    """``10.128.1.2 web-2.shop``: instance and service as a domain name. Addresses that instances share stay apart."""
+    """``10.128.1.2 web-2.shop web.shop``: the instance, then its deploy, whose name so stands for all its instances."""
     lines = []
     for name, address in sorted(names.items()):
         if address:
             service, _, instance = name.partition("/")
-            lines.append(f"{address} {instance}.{service}\n")
+            deploy = instance.rpartition("-")[0]
+            lines.append(f"{address} {instance}.{service} {deploy}.{service}\n")
     return _LOCAL + "".join(lines)
