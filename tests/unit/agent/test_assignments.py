@@ -53,7 +53,7 @@ def test_names_reach_containers_that_mount_the_file(tmp_path: Path) -> None:
     inode = file.stat().st_ino
     hosts.update({"shop/web-2": "10.1.0.2", "system/etcd-1": ""})
     assert file.stat().st_ino == inode
-    assert "10.1.0.2 web-2.shop\n" in file.read_text() and "etcd" not in file.read_text()
+    assert "10.1.0.2 web-2.shop web.shop\n" in file.read_text() and "etcd" not in file.read_text()
     hosts.update({})
     assert "web-2" not in file.read_text()
 
