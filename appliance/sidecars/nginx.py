@@ -20,7 +20,7 @@ http {
   send_timeout 60s;
   gzip on;
   gzip_types text/css text/javascript application/javascript application/json image/svg+xml;
-  map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   upstream api { server unix:/sockets/api.sock; }
   upstream live { server unix:/sockets/live.sock; }
   # A browser that comes without TLS is sent to the right address.
@@ -37,14 +37,14 @@ http {
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto https;
+    # All headers stand here: one in a location would replace them all (an empty one is not sent).
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
     location / {
-      proxy_set_header Connection "";
       proxy_pass http://api;
       proxy_read_timeout 120s;
     }
     location /ws/ {
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_upgrade;
       proxy_pass http://live;
       proxy_read_timeout 1d;
       proxy_send_timeout 1d;
