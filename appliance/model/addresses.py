@@ -1,29 +1,54 @@
-"""Which addresses the instances of a node may have; both the scheduler and the network room count on the same cut.
+"""Which address belongs to whom: pure arithmetic on the cluster's network.
 
-The cluster's network is cut into /24s and node number N has the Nth: `.0` is the node's end of the vxlan, `.1` the
-gateway of its bridge, `.2` to `.254` belong to instances.
+The network, a /16, is cut into /24s and node number N has the Nth: `.0` is the node's end of the vxlan, as flannel has
+it, `.1` the gateway of its bridge, and `.2` to `.254` belong to instances.
 """
 
 from ipaddress import IPv4Network
 
-FIRST_HOST, LAST_HOST = 2, 254
+from appliance.errors import UsageError
+
+LARGEST_NUMBER = 254
+"""Node numbers are 1..254; number 0 is never used."""
+_HOSTS = range(2, 255)
+
+
+def parse_network(text: str) -> IPv4Network:
+    """The cluster's network; UsageError when it is no private IPv4 /16 or has host bits."""
+    try:
+        network = IPv4Network(text)
+    except ValueError as error:
+        raise UsageError(
+            f"The network {text!r} is not an IPv4 network.", why=str(error), next="write it like 10.42.0.0/16"
+        ) from error
+    if network.prefixlen != 16 or not network.is_private or network.is_loopback or network.is_link_local:
+        raise UsageError(
+            f"The network {text} cannot carry the instances.",
+            why="it has to be a private /16: one /24 for each of up to 254 nodes",
+            next="choose one from 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16 that nothing else here uses",
+        )
+    return network
 
 
 def subnet_of(network: str, number: int) -> IPv4Network:
-    """The /24 of node `number` (1..254) within `network`, a /16 in CIDR form."""
-    base = int(IPv4Network(network).network_address)
+    """The /24 of node `number`; UsageError for a number outside 1..254 or a network that `parse_network` refuses."""
+    if not 1 <= number <= LARGEST_NUMBER:
+        raise UsageError(f"Node number {number} does not exist.", why=f"numbers are 1 to {LARGEST_NUMBER}")
+    base = int(parse_network(network).network_address)
     return IPv4Network((base + (number << 8), 24))
 
 
-def vtep_of(network: str, number: int) -> str:
-    return str(subnet_of(network, number)[0])
-
-
 def gateway_of(network: str, number: int) -> str:
+    """Address of the node's bridge."""
     return str(subnet_of(network, number)[1])
+
+
+def vtep_address(network: str, number: int) -> str:
+    """Address of the node's vxlan device."""
+    return str(subnet_of(network, number)[0])
 
 
 def instance_addresses(network: str, number: int) -> list[str]:
     """All addresses for instances of the node, lowest first."""
     subnet = subnet_of(network, number)
-    return [str(subnet[host]) for host in range(FIRST_HOST, LAST_HOST + 1)]
+    return [str(subnet[host]) for host in _HOSTS]

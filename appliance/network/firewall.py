@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 
 from appliance.errors import ApplianceError
-from appliance.network.addresses import subnet_of
+from appliance.model.addresses import subnet_of
 
 FORWARD = "APPLIANCE-FORWARD"
 POSTROUTING = "APPLIANCE-POSTROUTING"

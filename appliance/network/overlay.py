@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.errors import ApplianceError
 from appliance.loop import Loop
+from appliance.model.addresses import subnet_of, vtep_address
 from appliance.model.node import Peer
-from appliance.network.addresses import subnet_of, vtep_address
 from appliance.network.firewall import Chain, Firewall, chains
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from appliance.model.addresses import instance_addresses
 from appliance.model.node import NodeSpec
 from appliance.scheduler.filters import Need, Room
 from appliance.scheduler.schedule import Outcome, schedule
@@ -78,11 +77,6 @@ def test_a_full_node_takes_no_more() -> None:
     outcome = place([need(i) for i in range(254)], [room(1)])
     assert (len(outcome.bindings), outcome.refusals[0].reason) == (253, "1 of 1 node has no address left")
     assert len({binding.ip for binding in outcome.bindings}) == 253
-
-
-def test_a_node_has_the_addresses_of_its_slice_but_the_first_two_and_the_last() -> None:
-    addresses = instance_addresses("10.42.0.0/16", 7)
-    assert (addresses[0], addresses[-1], len(addresses)) == ("10.42.7.2", "10.42.7.254", 253)
 
 
 def test_ten_thousand_instances_all_find_a_place_on_five_thousand_nodes() -> None:
