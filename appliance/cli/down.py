@@ -39,9 +39,11 @@ def end_everything(layout: Layout) -> None:
     try:
         identity = node_files.read_identity(layout)
     except NotFound:
-        down(layout, "", DockerEngine, tell)
+        down(layout, "", DockerEngine, lambda: None, tell)
         return
-    down(layout, identity.engine, DockerEngine, tell)
-    tell("removing the overlay network")
-    with Package.open() as package:
-        overlay_of(identity, unpack_engine(package)).remove()
+
+    def remove_overlay() -> None:
+        with Package.open() as package:
+            overlay_of(identity, unpack_engine(package)).remove()
+
+    down(layout, identity.engine, DockerEngine, remove_overlay, tell)

@@ -10,6 +10,7 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 
+from appliance.delivery import engine_traces
 from appliance.delivery.package import Package
 from appliance.delivery.runtime import unpack_engine
 from appliance.errors import EngineUnavailable
@@ -127,6 +128,7 @@ class EngineProcess:
         with Package.open() as package:
             runtime = unpack_engine(package)
         layout = self._layout
+        engine_traces.remember(layout, runtime)
         for folder in (layout.run, layout.logs, layout.engine_data):
             folder.mkdir(parents=True, exist_ok=True)
         config = layout.run / "engine.json"

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from appliance.delivery import launch
+from appliance.delivery import engine_traces, launch
 from appliance.delivery.engine_process import EngineProcess, answers
-from appliance.delivery.runtime import RUNTIME_HOME
+from appliance.delivery.package import Package
+from appliance.delivery.runtime import RUNTIME_HOME, unpack_engine
 from appliance.engine.container import ROOT_LABEL
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError
@@ -20,10 +21,17 @@ from appliance.host.layout import Layout
 Tell = Callable[[str], None]
 GRACE = 10.0
 NETWORK = "appliance"
+BRIDGE = "appliance0"
 
 
-def down(layout: Layout, engine_socket: str, open_engine: Callable[[Path], Engine], tell: Tell) -> None:
-    """End our processes, containers and engine. Data stays; `appliance up` or `appliance run` brings all back."""
+def down(
+    layout: Layout,
+    engine_socket: str,
+    open_engine: Callable[[Path], Engine],
+    remove_overlay: Callable[[], None],
+    tell: Tell,
+) -> None:
+    """End our processes, containers, network and engine. Data stays; `appliance up` or `run` brings all back."""
     tell("ending this node's processes")
     launch.stop(layout)
     socket = Path(engine_socket) if engine_socket else layout.engine_socket
@@ -33,9 +41,13 @@ def down(layout: Layout, engine_socket: str, open_engine: Callable[[Path], Engin
     if answers(socket):
         tell("ending containers")
         _remove_containers(open_engine(socket), layout)
+    tell("removing the overlay network")
+    remove_overlay()
     if own is not None:
         tell("ending the container engine")
         own.stop()
+        with Package.open() as package:
+            engine_traces.remove(layout, unpack_engine(package), BRIDGE)
 
 
 def uninstall(layout: Layout, *, purge: bool, tell: Tell) -> list[str]:

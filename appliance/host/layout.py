@@ -74,6 +74,11 @@ class Layout:
         return self.var / "journal"
 
     @property
+    def before_file(self) -> Path:
+        """How the host forwarded packets before our engine came."""
+        return self.var / "before.json"
+
+    @property
     def hosts_file(self) -> Path:
         """The names of all instances; every container sees it as its /etc/hosts."""
         return self.var / "hosts"

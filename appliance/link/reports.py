@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import batched
 
 from appliance.errors import Conflict
 from appliance.link.messages import Hello, Report
@@ -11,13 +13,15 @@ from appliance.loop import Loop
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import InstanceStatus
 from appliance.model.node import NodeState, NodeStatus
-from appliance.store.state import State
-from appliance.store.store import Expect, Put, Store
+from appliance.store.state import Change, State, await_copy
+from appliance.store.store import Store
 
 log = logging.getLogger(__name__)
 
 BATCH = 60
-"""Statuses in one commit: each needs an operation and a condition."""
+"""Statuses in one commit, each an operation and a condition."""
+RETRY = 0.2
+"""Seconds until a status is tried again that met a conflict."""
 UNREACHABLE_AFTER = 25.0
 """Seconds without a link before a node that was ready is shown as unreachable."""
 
@@ -27,9 +31,11 @@ class Reports:
 
     name = "reports"
 
-    def __init__(self, state: State, store: Store) -> None:
+    def __init__(self, state: State, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` counts seconds."""
         self._state = state
         self._store = store
+        self._clock = clock
         self._lock = threading.Lock()
         self._instances: dict[str, InstanceStatus] = {}
         self._nodes: dict[str, NodeStatus] = {}
@@ -38,7 +44,7 @@ class Reports:
         self._loop = Loop("reports", self.cycle, interval=UNREACHABLE_AFTER)
 
     def start(self) -> None:
-        self._started = time.monotonic()
+        self._started = self._clock()
         self._loop.start()
 
     def stop(self) -> None:
@@ -66,22 +72,23 @@ class Reports:
                 self._nodes[node_id] = _in_state(known, "unreachable")
         self._loop.wake()
 
-    def cycle(self) -> None:
+    def cycle(self) -> float | None:
         """Write what is waiting. What a conflict or an outage kept from being written stays waiting."""
         with self._lock:
             nodes, instances = dict(self._nodes), dict(self._instances)
-            nodes |= self._silent_nodes()
-        self._write_nodes(nodes)
-        pending = [status for status in instances.values() if self._is_news(status)]
-        for begin in range(0, len(pending), BATCH):
-            self._write(pending[begin : begin + BATCH])
+            silent = self._silent_nodes()
+        refused = self._write(self._node_changes(nodes | silent))
+        refused |= self._write(self._instance_changes(instances))
         with self._lock:
-            self._nodes = {name: value for name, value in self._nodes.items() if nodes.get(name) is not value}
-            self._instances = {k: v for k, v in self._instances.items() if instances.get(k) is not v}
+            for waiting, written in ((self._nodes, nodes), (self._instances, instances)):
+                for name in written.keys() - refused:
+                    if waiting[name] is written[name]:
+                        del waiting[name]
+        return RETRY if refused else None
 
     def _silent_nodes(self) -> dict[str, NodeStatus]:
         """Nodes that the store calls ready but that have not come back since this manager started."""
-        if time.monotonic() - self._started < UNREACHABLE_AFTER:
+        if self._clock() - self._started < UNREACHABLE_AFTER:
             return {}
         return {
             node_id: _in_state(status, "unreachable")
@@ -89,40 +96,58 @@ class Reports:
             if status.state == "ready" and node_id not in self._connected and node_id not in self._nodes
         }
 
-    def _write_nodes(self, nodes: dict[str, NodeStatus]) -> None:
+    def _node_changes(self, nodes: dict[str, NodeStatus]) -> dict[str, Change]:
+        """What is news about nodes that exist; each holds only as long as its node does."""
         table = self._state.node_status
-        puts = []
+        changes = {}
         for node_id, status in nodes.items():
+            exists = self._state.nodes.unchanged(node_id)
             known = table.get(node_id)
-            if self._state.nodes.get(node_id) is not None and (known is None or _differs(known, status)):
-                puts.append(table.put(node_id, status))
-        if puts:
-            self._store.commit(puts)
+            if exists.revision and (known is None or _differs(known, status)):
+                changes[node_id] = Change((table.put(node_id, status),), (exists,))
+        return changes
 
-    def _is_news(self, status: InstanceStatus) -> bool:
-        return self._state.instance_status.get(status.instance) != status
-
-    def _write(self, statuses: list[InstanceStatus]) -> None:
-        operations: list[Put] = []
-        expect: list[Expect] = []
-        for status in statuses:
-            if not status.instance.startswith(f"{SYSTEM_SERVICE}/"):
-                binding = self._state.bindings.get(status.instance)
+    def _instance_changes(self, instances: dict[str, InstanceStatus]) -> dict[str, Change]:
+        """What is news about instances that are bound to who reports them; sidecars belong to their node."""
+        table = self._state.instance_status
+        changes = {}
+        for name, status in instances.items():
+            if name.startswith(f"{SYSTEM_SERVICE}/"):
+                owned = self._state.nodes.unchanged(status.node)
+            else:
+                owned = self._state.bindings.unchanged(name)
+                binding = self._state.bindings.get(name)
                 if binding is None or binding.node != status.node:
-                    continue  # not this node's to report: forgotten meanwhile, or moved
-                expect.append(self._state.bindings.unchanged(status.instance))
-            operations.append(self._state.instance_status.put(status.instance, status))
-        if not operations:
-            return
-        try:
-            self._store.commit(operations, expect)
-        except Conflict:
-            if len(statuses) == 1:
-                log.info("%s: its binding changed while its status was written", statuses[0].instance)
-                return
-            # One of them was unbound this moment; the others must not wait for it.
-            for status in statuses:
-                self._write([status])
+                    continue  # forgotten meanwhile, or moved
+            if owned.revision and table.get(name) != status:
+                changes[name] = Change((table.put(name, status),), (owned,))
+        return changes
+
+    def _write(self, changes: dict[str, Change]) -> set[str]:
+        """Commit in batches; returns the names of those whose condition did not hold.
+
+        It waits to read the own write, because what comes next is compared with what the store is known to have.
+        """
+        refused: set[str] = set()
+        revision = 0
+        for batch in batched(changes.items(), BATCH):
+            try:
+                revision = self._commit([change for _, change in batch])
+            except Conflict:
+                # One of them was changed by somebody this moment; the others must not wait for it.
+                for name, change in batch:
+                    try:
+                        revision = self._commit([change])
+                    except Conflict:
+                        log.info("%s: its owner changed while its status was written; looking again", name)
+                        refused.add(name)
+        await_copy(self._state.copy, revision)
+        return refused
+
+    def _commit(self, changes: list[Change]) -> int:
+        operations = [operation for change in changes for operation in change.operations]
+        expect = dict.fromkeys(condition for change in changes for condition in change.expect)
+        return self._store.commit(operations, tuple(expect))
 
 
 def _in_state(status: NodeStatus, state: NodeState) -> NodeStatus:

@@ -1,0 +1,102 @@
+"""What our engine leaves behind on a host, and how it is taken away again: firewall chains and mounts.
+
+Docker makes chains called DOCKER… and jumps to them, adds rules for its bridges, and sets the policy of FORWARD to
+DROP when forwarding was off before (docs.docker.com, "Packet filtering and firewalls"). It leaves all that behind.
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from appliance.delivery.runtime import EngineRuntime
+from appliance.host.files import write_atomic
+from appliance.host.layout import Layout
+
+_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+_PROGRAMS = ("iptables", "ip6tables")
+_TABLES = ("filter", "nat", "raw", "mangle")
+_PREFIXES = ("DOCKER",)
+
+
+def remember(layout: Layout, runtime: EngineRuntime) -> None:
+    """Before the engine starts for the first time: how the host forwards now."""
+    if layout.before_file.exists():
+        return
+    policies = {program: _policy(runtime, program) for program in _PROGRAMS}
+    before = {"forwarding": _FORWARDING.read_text().strip(), "policies": policies}
+    write_atomic(layout.before_file, json.dumps(before, indent=2) + "\n")
+
+
+def remove(layout: Layout, runtime: EngineRuntime, bridge: str) -> None:
+    """After the engine has ended. May be repeated; what others put into the firewall stays."""
+    for point in _mounts_below(layout.run / "engine", layout.engine_data):
+        _unmount(point)
+    try:
+        before = json.loads(layout.before_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    for program in _PROGRAMS:
+        for table in _TABLES:
+            _remove_rules(runtime, program, table, bridge)
+        if before["policies"].get(program):
+            _call(runtime, program, "-P", "FORWARD", before["policies"][program])
+    for family in ("ip", "ip6"):
+        for table in _TABLES:
+            _remove_if_empty(runtime, family, table)
+    _FORWARDING.write_text(before["forwarding"] + "\n")
+    layout.before_file.unlink()
+
+
+def _remove_rules(runtime: EngineRuntime, program: str, table: str, bridge: str) -> None:
+    lines = _call(runtime, program, "-t", table, "-S").splitlines()
+    chains = [line.split()[1] for line in lines if line.startswith("-N ") and line.split()[1].startswith(_PREFIXES)]
+    for line in lines:
+        words = line.split()
+        if words[0] == "-A" and words[1] not in chains and ({bridge, *chains} & set(words)):
+            _call(runtime, program, "-t", table, "-D", *words[1:])
+    for flag in ("-F", "-X"):
+        for chain in chains:
+            _call(runtime, program, "-t", table, flag, chain)
+
+
+def _remove_if_empty(runtime: EngineRuntime, family: str, table: str) -> None:
+    """iptables makes a table and its chains with the first rule, and leaves them behind empty."""
+    listed = _call(runtime, "nft", "-j", "list", "table", family, table)
+    if not listed:
+        return
+    objects = json.loads(listed)["nftables"]
+    chains = [entry["chain"] for entry in objects if "chain" in entry]
+    others = [entry for entry in objects if not {"metainfo", "table", "chain"} & set(entry)]
+    if not others and all(chain.get("policy", "accept") == "accept" and "hook" in chain for chain in chains):
+        _call(runtime, "nft", "delete", "table", family, table)
+
+
+def _policy(runtime: EngineRuntime, program: str) -> str:
+    for line in _call(runtime, program, "-S", "FORWARD").splitlines():
+        if line.startswith("-P FORWARD "):
+            return line.split()[2]
+    return ""
+
+
+def _call(runtime: EngineRuntime, program: str, *arguments: str) -> str:
+    """What it prints; nothing where it fails, as it does for a family or table that the kernel does not have."""
+    command = [str(runtime.programs / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | runtime.environment, timeout=20)
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _mounts_below(*folders: Path) -> list[str]:
+    """Deepest first."""
+    prefixes = tuple(f"{folder.resolve()}/" for folder in folders)
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    points = [line.split()[1].encode().decode("unicode_escape") for line in lines]
+    return sorted((point for point in points if point.startswith(prefixes)), key=len, reverse=True)
+
+
+def _unmount(point: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.umount2(os.fsencode(point), 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), point)
