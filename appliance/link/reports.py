@@ -80,10 +80,8 @@ class Reports:
         refused = self._write(self._node_changes(nodes | silent))
         refused |= self._write(self._instance_changes(instances))
         with self._lock:
-            for waiting, written in ((self._nodes, nodes), (self._instances, instances)):
-                for name in written.keys() - refused:
-                    if waiting[name] is written[name]:
-                        del waiting[name]
+            self._nodes = {k: v for k, v in self._nodes.items() if k in refused or v is not nodes.get(k)}
+            self._instances = {k: v for k, v in self._instances.items() if k in refused or v is not instances.get(k)}
         return RETRY if refused else None
 
     def _silent_nodes(self) -> dict[str, NodeStatus]:
@@ -101,7 +99,7 @@ class Reports:
         table = self._state.node_status
         changes = {}
         for node_id, status in nodes.items():
-            exists = self._state.nodes.unchanged(node_id)
+            exists = self._state.nodes.unchanged(node_id)  # asked first: what changes from here on is a conflict
             known = table.get(node_id)
             if exists.revision and (known is None or _differs(known, status)):
                 changes[node_id] = Change((table.put(node_id, status),), (exists,))
@@ -130,7 +128,7 @@ class Reports:
         """
         refused: set[str] = set()
         revision = 0
-        for batch in batched(changes.items(), BATCH):
+        for batch in batched(changes.items(), BATCH, strict=False):
             try:
                 revision = self._commit([change for _, change in batch])
             except Conflict:
