@@ -1,11 +1,12 @@
 """A container engine in memory for tests; keeps to what `tests/contract/test_engine.py` asks of Docker.
 
-Containers, networks and images are values here, and functions run in the place of programs (see `program.py`). What
-only a kernel can do is left out: nothing is mounted, limited, reachable or allowed, and no program hears SIGTERM, so
-`stop` kills at once without waiting for the grace. Process ids are beyond those of any real process.
+Containers, networks and images are values here, and functions run in the place of programs: see `fake_program.py`.
+What only a kernel can do is left out: nothing is mounted, limited, reachable or forbidden, and no program hears
+SIGTERM, so `stop` kills at once without waiting for the grace. Process ids are beyond those of any real process.
 """
 
 import hashlib
+import io
 import ipaddress
 import itertools
 import json
@@ -15,61 +16,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import BinaryIO
 
-from appliance.engine.engine import (
-    ContainerSettings,
-    ContainerState,
-    EngineEvent,
-    Execution,
-    NetworkSettings,
-    RunState,
-)
-from appliance.engine.program import KILLED, PROGRAMS, Process, Program, Stream, find, not_found
+from appliance.engine.engine import ContainerSettings, ContainerState, EngineEvent, Execution, NetworkSettings
+from appliance.engine.fake_container import FakeContainer, FakeLog, Image
+from appliance.engine.fake_program import KILLED, PROGRAMS, FakeExec, Process, Program, Stream, find, not_found
 from appliance.errors import EngineError, EngineUnavailable, NoSuchContainer
 
 _FIRST_PID = 1 << 23
 """A kernel's largest is 1 << 22."""
 
 
-@dataclass(frozen=True)
-class Image:
-    """`id` as the engine shows it, ``sha256:…``; `command` runs where a container names none."""
-
-    id: str
-    command: tuple[str, ...] = ("sleep", "infinity")
-
-
 def no_registry(reference: str) -> Image:
     raise EngineError(f"The engine refused: {reference}.", why="there is no registry")
-
-
-@dataclass
-class _Container:
-    settings: ContainerSettings
-    id: str
-    image: Image
-    network: str
-    created: int
-    state: RunState = "created"
-    process: Process | None = None
-    pid: int = 0
-    exit_code: int | None = None
-    error: str = ""
-    started: int = 0
-    finished: int = 0
-    ip: str = ""
-    log: list[tuple[int, Stream, bytes]] = field(default_factory=list)
-    executions: list[Process] = field(default_factory=list)
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """An entry point hides the image's command, as in Docker."""
-        settings = self.settings
-        default = self.image.command if settings.entrypoint is None else ()
-        return (settings.entrypoint or ()) + (default if settings.command is None else settings.command)
 
 
 class FakeEngine:
@@ -86,7 +45,7 @@ class FakeEngine:
         self._registry = registry
         self._turn = threading.Condition()
         self._answers = True
-        self._containers: dict[str, _Container] = {}
+        self._containers: dict[str, FakeContainer] = {}
         self._networks: dict[str, NetworkSettings] = {}
         self._listeners: list[FakeEvents] = []
         self._ids = itertools.count(1)
@@ -101,9 +60,11 @@ class FakeEngine:
             for listener in self._listeners:
                 listener.put(EngineUnavailable("The engine ended its stream of events."))
             self._listeners.clear()
-        yield
-        with self._turn:
-            self._answers = True
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._answers = True
 
     def version(self) -> str:
         with self._call():
@@ -113,12 +74,12 @@ class FakeEngine:
 
     def list(self, labels: Mapping[str, str]) -> list[ContainerState]:
         with self._call():
-            return [_state(c) for c in self._containers.values() if _carries(c.settings.labels, labels)]
+            return [c.shown() for c in self._containers.values() if _carries(c.settings.labels, labels)]
 
     def inspect(self, name: str) -> ContainerState | None:
         with self._call():
             found = self._find(name)
-            return None if found is None else _state(found)
+            return None if found is None else found.shown()
 
     def create(self, settings: ContainerSettings) -> str:
         with self._call():
@@ -134,7 +95,7 @@ class FakeEngine:
             # Shared with the container that has this name now, not with a later one of the same name.
             shared = self._find(holder) if kind == "container" else None
             network = f"container:{shared.id}" if shared else settings.network
-            made = _Container(settings, f"{next(self._ids):064x}", image, network, created=self._now())
+            made = FakeContainer(settings, f"{next(self._ids):064x}", image, network, created=self._now())
             self._containers[settings.name] = made
             self._tell("create", made)
             return made.id
@@ -179,7 +140,7 @@ class FakeEngine:
 
     # -- inside containers ---------------------------------------------------------------------------------------
 
-    def logs(self, name: str, *, follow: bool, tail: int | None, timestamps: bool = False) -> "FakeLog":
+    def logs(self, name: str, *, follow: bool, tail: int | None, timestamps: bool = False) -> FakeLog:
         with self._call():
             container = self._get(name)
             begin = 0 if tail is None else max(0, len(container.log) - tail)
@@ -194,7 +155,7 @@ class FakeEngine:
 
     def open_exec(
         self, name: str, command: tuple[str, ...], *, terminal: bool, env: Mapping[str, str] | None = None
-    ) -> "FakeExec":
+    ) -> FakeExec:
         """A terminal makes everything "stdout"; it neither echoes nor changes the ends of lines."""
         with self._call():
             container = self._get(name)
@@ -220,23 +181,22 @@ class FakeEngine:
             return None if found is None else found.id
 
     def pull(self, reference: str) -> None:
-        with self._call():
-            pass
+        self.version()
         image = self._registry(reference)
         with self._call():
             self._images[reference] = image
 
     def load(self, archive: BinaryIO, progress: Callable[[str], None] | None = None) -> None:
-        with self._call():
-            pass
+        self.version()
         try:
             found = _images_in(archive)
         except (tarfile.TarError, KeyError, ValueError) as error:
             raise EngineError("The engine could not load the images.", why=str(error)) from error
         with self._call():
             self._images |= found
-        for name in found if progress is not None else ():
-            progress(f"Loaded image: {name}")
+        if progress is not None:
+            for name in found:
+                progress(f"Loaded image: {name}")
 
     def ensure_network(self, settings: NetworkSettings) -> None:
         with self._call():
@@ -264,22 +224,22 @@ class FakeEngine:
             yield
             self._turn.notify_all()
 
-    def _find(self, name: str) -> _Container | None:
+    def _find(self, name: str) -> FakeContainer | None:
         """By name or by id."""
         by_id = (container for container in self._containers.values() if container.id == name)
         return self._containers.get(name) or next(by_id, None)
 
-    def _get(self, name: str) -> _Container:
+    def _get(self, name: str) -> FakeContainer:
         found = self._find(name)
         if found is None:
-            raise NoSuchContainer(f"The engine has no {name}.", why=f"No such container: {name}")
+            raise _missing(name, f"No such container: {name}")
         return found
 
     def _image(self, reference: str) -> Image | None:
         by_id = (image for image in self._images.values() if image.id == reference)
         return self._images.get(reference) or next(by_id, None)
 
-    def _run(self, container: _Container, program: Program, ip: str) -> None:
+    def _run(self, container: FakeContainer, program: Program, ip: str) -> None:
         settings = container.settings
 
         def written(stream: Stream, data: bytes) -> None:
@@ -295,7 +255,7 @@ class FakeEngine:
         self._tell("start", container)
         process.start(program)
 
-    def _ended(self, container: _Container, code: int) -> None:
+    def _ended(self, container: FakeContainer, code: int) -> None:
         container.state, container.process, container.ip, container.pid = "exited", None, "", 0
         container.exit_code, container.finished = code, self._now()
         for execution in container.executions:
@@ -303,28 +263,31 @@ class FakeEngine:
         container.executions.clear()
         self._tell("die", container, code)
 
-    def _tell(self, action: str, container: _Container, code: int | None = None) -> None:
+    def _tell(self, action: str, container: FakeContainer, code: int | None = None) -> None:
         labels = container.settings.labels
         event = EngineEvent(action, container.settings.name, labels, self._now() / 1e9, code)
         for listener in self._listeners:
             if _carries(labels, listener.labels):
                 listener.put(event)
 
-    def _attached(self, network: str) -> list[_Container]:
-        return [c for c in self._containers.values() if c.network == network and c.state == "running"]
+    def _attached(self, network: str) -> tuple[FakeContainer, ...]:
+        return tuple(c for c in self._containers.values() if c.network == network and c.state == "running")
 
-    def _address(self, container: _Container) -> str:
+    def _address(self, container: FakeContainer) -> str:
         """The one it gets in its network. Raises EngineError."""
         name, _, holder = container.network.partition(":")
         if name in ("host", "none"):
             return ""
         if name == "container":
-            if self._get(holder).state != "running":
+            shared = self._find(holder)
+            if shared is None:
+                raise _missing(container.settings.name, f"No such container: {holder}")
+            if shared.state != "running":
                 raise _refused(container, f"cannot join network of a non running container: {holder}")
             return ""
         network = self._networks.get(name)
         if network is None:
-            raise NoSuchContainer(f"The engine has no {container.settings.name}.", why=f"network {name} not found")
+            raise _missing(container.settings.name, f"network {name} not found")
         taken = {network.gateway} | {other.ip for other in self._attached(name)}
         hosts = ipaddress.ip_network(network.subnet)
         wanted = container.settings.ip or next(str(host) for host in hosts.hosts() if str(host) not in taken)
@@ -334,7 +297,7 @@ class FakeEngine:
             raise _refused(container, "Address already in use")
         return wanted
 
-    def _check_ports(self, container: _Container) -> None:
+    def _check_ports(self, container: FakeContainer) -> None:
         running = (other for other in self._containers.values() if other.state == "running")
         taken = {(p.host_address, p.host_port, p.protocol) for other in running for p in other.settings.ports}
         for port in container.settings.ports:
@@ -365,83 +328,12 @@ class FakeEvents:
         self._news.put(None)
 
 
-class FakeLog:
-    """Without `follow` it ends with what was there when it was asked for."""
-
-    def __init__(
-        self, turn: threading.Condition, container: _Container, begin: int, *, follow: bool, timestamps: bool
-    ) -> None:
-        self._turn = turn
-        self._container = container
-        self._next = begin
-        self._end = None if follow else len(container.log)
-        self._timestamps = timestamps
-        self._closed = False
-
-    def __iter__(self) -> Iterator[tuple[Stream, bytes]]:
-        while (line := self._line()) is not None:
-            at, stream, data = line
-            yield stream, (f"{_time(at)} ".encode() + data if self._timestamps else data)
-
-    def _line(self) -> tuple[int, Stream, bytes] | None:
-        with self._turn:
-            lines = self._container.log
-            self._turn.wait_for(lambda: self._next < len(lines) or self._over())
-            if self._closed or self._next >= (len(lines) if self._end is None else self._end):
-                return None
-            self._next += 1
-            return lines[self._next - 1]
-
-    def _over(self) -> bool:
-        return self._closed or self._end is not None or self._container.state != "running"
-
-    def close(self) -> None:
-        with self._turn:
-            self._closed = True
-            self._turn.notify_all()
+def _missing(name: str, why: str) -> NoSuchContainer:
+    """As Docker's, also where it is not the container itself but its network that is not there."""
+    return NoSuchContainer(f"The engine has no {name}.", why=why)
 
 
-class FakeExec:
-    """Closing it ends the command's input, not the command."""
-
-    def __init__(self, turn: threading.Condition, process: Process, pieces: list[tuple[Stream, bytes]]) -> None:
-        self.process = process
-        self.pieces = pieces
-        self._turn = turn
-        self._read = 0
-        self._closed = False
-
-    def read(self) -> tuple[Stream, bytes] | None:
-        with self._turn:
-            self._turn.wait_for(
-                lambda: self._closed or self._read < len(self.pieces) or self.process.exit_code is not None
-            )
-            if self._closed or self._read == len(self.pieces):
-                return None
-            self._read += 1
-            return self.pieces[self._read - 1]
-
-    def write(self, data: bytes) -> None:
-        self.process.give(data)
-
-    def close_input(self) -> None:
-        self.process.close_input()
-
-    def resize(self, rows: int, columns: int) -> None:
-        self.process.size = (rows, columns)
-
-    def exit_code(self) -> int:
-        if self.process.exit_code is None:
-            raise EngineError("The command has not ended yet.")
-        return self.process.exit_code
-
-    def close(self) -> None:
-        with self._turn:
-            self._closed = True
-        self.process.close_input()
-
-
-def _refused(container: _Container, why: str) -> EngineError:
+def _refused(container: FakeContainer, why: str) -> EngineError:
     return EngineError(f"The engine refused: {container.settings.name}.", why=why)
 
 
@@ -449,33 +341,9 @@ def _carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(key in labels and value in ("", labels[key]) for key, value in wanted.items())
 
 
-def _state(container: _Container) -> ContainerState:
-    return ContainerState(
-        id=container.id,
-        name=container.settings.name,
-        image_id=container.image.id,
-        labels=container.settings.labels,
-        state=container.state,
-        pid=container.pid,
-        exit_code=container.exit_code,
-        error=container.error,
-        created_at=_time(container.created),
-        started_at=_time(container.started),
-        finished_at=_time(container.finished),
-        ip=container.ip,
-    )
-
-
-def _time(nanoseconds: int) -> str:
-    if not nanoseconds:
-        return ""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
-
-
 def _images_in(archive: BinaryIO) -> dict[str, Image]:
     """What a `docker save` archive says it holds: an image's id is the hash of its config."""
-    with tarfile.open(fileobj=archive) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive.read())) as tar:
 
         def member(name: str) -> bytes:
             found = tar.extractfile(name)
