@@ -2,152 +2,23 @@
 
 import asyncio
 import contextlib
-import queue
+import os
 import socket
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import closing
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from appliance.errors import LinkDown, NoSuchContainer
-from appliance.link.agent_end import AgentLink
-from appliance.link.manager_end import ManagerLink
 from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, Report
+from appliance.link.session import HEARTBEAT, SILENCE
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
-from appliance.model.node import Dial, NodeFacts
-from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
+from appliance.security.ssh import make_ssh_key
+from tests.contract.link_world import FACTS, Place, World
+from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
-
-FACTS = NodeFacts(version="1", architecture="amd64", cpu=1000, memory=1, kernel="6", engine="docker", boot_id="b")
-Stream = Literal["stdout", "stderr"]
-
-
-class Echo:
-    """A command that answers its input, and tells of resizes."""
-
-    def __init__(self, request: ExecRequest) -> None:
-        self.pieces: queue.Queue[tuple[Stream, bytes] | None] = queue.Queue()
-        self.pieces.put(("stderr", " ".join(request.command).encode()))
-        self.closed = threading.Event()
-
-    def read(self) -> tuple[Stream, bytes] | None:
-        return self.pieces.get()
-
-    def write(self, data: bytes) -> None:
-        self.pieces.put(("stdout", data))
-
-    def close_input(self) -> None:
-        self.pieces.put(None)
-
-    def resize(self, rows: int, columns: int) -> None:
-        self.pieces.put(("stdout", f"{rows}x{columns}".encode()))
-
-    def exit_code(self) -> int:
-        return 7
-
-    def close(self) -> None:
-        self.closed.set()
-        self.pieces.put(None)
-
-
-class Lines:
-    """A log: `count` pieces of 64 KiB."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.given = 0
-
-    def __iter__(self) -> Iterator[tuple[Stream, bytes]]:
-        while self.given < self.count:
-            self.given += 1
-            yield "stdout", b"x" * 65536
-
-    def close(self) -> None:
-        self.count = 0
-
-
-class Containers:
-    def __init__(self) -> None:
-        self.opened: list[Echo] = []
-        self.logs: list[Lines] = []
-
-    def open_exec(self, request: ExecRequest) -> Echo:
-        if request.instance == "shop/none-0":
-            raise NoSuchContainer("There is no container main.", where="shop/none-0")
-        self.opened.append(Echo(request))
-        return self.opened[-1]
-
-    def open_logs(self, request: LogsRequest) -> Lines:
-        self.logs.append(Lines(request.tail or 0))
-        return self.logs[-1]
-
-
-class World:
-    """A manager and what it heard; nodes are added with `agent`."""
-
-    def __init__(self, dial: Dial) -> None:
-        self.dial = dial
-        self.authority, self.authority_public = make_ssh_key()
-        self.heard: list[tuple[str, Any]] = []
-        self.containers = Containers()
-        self.orders: list[Orders] = []
-        self.peers: list[Peers] = []
-        self.agents: list[AgentLink] = []
-        self.manager = self.make_manager(self.authority)
-        self.manager.start()
-
-    def make_manager(self, authority: str, port: int = 0) -> ManagerLink:
-        key, public = make_ssh_key()
-        return ManagerLink(
-            authority=self.authority_public,
-            key=key,
-            certificate=issue_user_certificate(authority, public, "manager-1"),
-            address="127.0.0.1",
-            port=port,
-            on_hello=lambda node, message: self.heard.append((node, message)),
-            on_report=lambda node, message: self.heard.append((node, message)),
-            on_gone=lambda node: self.heard.append((node, "gone")),
-            forward_registry=lambda node: node == "forwarded",
-        )
-
-    def agent(self, node: str = "node-1", *, says: str = "", authority: str = "", manager_port: int = 0) -> AgentLink:
-        key, public = make_ssh_key()
-        hello = Hello(node=says or node, facts=FACTS, vtep_mac="02:00:00:00:00:01", statuses=(), clock=0)
-        agent = AgentLink(
-            managers=[("127.0.0.1", manager_port or self.manager.port)],
-            authority=self.authority_public,
-            key=key,
-            certificate=issue_host_certificate(authority or self.authority, public, node),
-            hello=lambda: hello,
-            on_orders=self.orders.append,
-            on_peers=self.peers.append,
-            channels=self.containers,
-            dial=self.dial,
-            listen=("127.0.0.1", 0),
-        )
-        agent.start()
-        self.agents.append(agent)
-        if self.dial == "manager":
-            self.manager.set_dial_targets({node: ("127.0.0.1", agent.port)})
-        return agent
-
-    def connected_agent(self) -> AgentLink:
-        agent = self.agent()
-        eventually(lambda: self.manager.connected() == {"node-1"}, 10)
-        return agent
-
-    def run[T](self, work: Any) -> Any:
-        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self.manager.loop)
-        return future.result(timeout=10)
-
-    def stop(self) -> None:
-        for agent in self.agents:
-            agent.stop()
-        self.manager.stop()
 
 
 @pytest.fixture(params=["agent", "manager"])
@@ -340,3 +211,29 @@ def test_a_registry_port_in_use_on_the_node_does_not_harm_the_link(world: World)
         agent.report((status("shop/web-0"),))
         eventually(lambda: any(isinstance(message, Report) for _, message in world.heard), 5)
     assert ("forwarded", "gone") not in world.heard
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for network namespaces")
+def test_both_ends_notice_a_silent_link_and_are_back_when_it_is_healed() -> None:
+    with Lab() as lab, contextlib.ExitStack() as stack:
+        manager_host, node_host = lab.host("manager"), lab.host("node")
+        manager_at = Place(manager_host.address, manager_host.namespace)
+        nodes_at = Place(node_host.address, node_host.namespace)
+        worlds = [World("agent", manager_at=manager_at, nodes_at=nodes_at)]
+        worlds.append(World("manager", manager_at=manager_at, nodes_at=nodes_at))
+        for world in worlds:
+            stack.callback(world.stop)
+            world.connected_agent()
+        eventually(lambda: all(world.agents[0].state.manager for world in worlds), 5)
+
+        lab.cut(node_host)
+        deadline = SILENCE + HEARTBEAT
+        eventually(lambda: not any(world.manager.connected() for world in worlds), deadline)
+        eventually(lambda: not any(world.agents[0].state.manager for world in worlds), HEARTBEAT)
+        eventually(lambda: all(world.heard[-1] == ("node-1", "gone") for world in worlds), 5)
+
+        lab.heal(node_host)
+        eventually(lambda: all(world.manager.connected() == {"node-1"} for world in worlds), 40)
+        for world in worlds:
+            world.manager.send("node-1", Orders(full=True))
+        eventually(lambda: all(world.orders and world.agents[0].state.manager for world in worlds), 5)

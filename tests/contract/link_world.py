@@ -1,0 +1,164 @@
+"""A manager's end and agents' ends of the link with real keys and sockets, for tests."""
+
+import asyncio
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from appliance.errors import NoSuchContainer
+from appliance.link.agent_end import AgentLink
+from appliance.link.manager_end import ManagerLink
+from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers
+from appliance.model.node import Dial, NodeFacts
+from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
+from tests.lab.waiting import eventually
+
+FACTS = NodeFacts(version="1", architecture="amd64", cpu=1000, memory=1, kernel="6", engine="docker", boot_id="b")
+Stream = Literal["stdout", "stderr"]
+
+
+class Echo:
+    """A command that answers its input, and tells of resizes."""
+
+    def __init__(self, request: ExecRequest) -> None:
+        self.pieces: queue.Queue[tuple[Stream, bytes] | None] = queue.Queue()
+        self.pieces.put(("stderr", " ".join(request.command).encode()))
+        self.closed = threading.Event()
+
+    def read(self) -> tuple[Stream, bytes] | None:
+        return self.pieces.get()
+
+    def write(self, data: bytes) -> None:
+        self.pieces.put(("stdout", data))
+
+    def close_input(self) -> None:
+        self.pieces.put(None)
+
+    def resize(self, rows: int, columns: int) -> None:
+        self.pieces.put(("stdout", f"{rows}x{columns}".encode()))
+
+    def exit_code(self) -> int:
+        return 7
+
+    def close(self) -> None:
+        self.closed.set()
+        self.pieces.put(None)
+
+
+class Lines:
+    """A log: `count` pieces of 64 KiB."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.given = 0
+
+    def __iter__(self) -> Iterator[tuple[Stream, bytes]]:
+        while self.given < self.count:
+            self.given += 1
+            yield "stdout", b"x" * 65536
+
+    def close(self) -> None:
+        self.count = 0
+
+
+class Containers:
+    def __init__(self) -> None:
+        self.opened: list[Echo] = []
+        self.logs: list[Lines] = []
+
+    def open_exec(self, request: ExecRequest) -> Echo:
+        if request.instance == "shop/none-0":
+            raise NoSuchContainer("There is no container main.", where="shop/none-0")
+        self.opened.append(Echo(request))
+        return self.opened[-1]
+
+    def open_logs(self, request: LogsRequest) -> Lines:
+        self.logs.append(Lines(request.tail or 0))
+        return self.logs[-1]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an end lives: the network namespace of that name ("" : the test's own) and its address there."""
+
+    address: str = "127.0.0.1"
+    namespace: str = ""
+
+    def start(self, end: AgentLink | ManagerLink) -> None:
+        """Start it in a thread that has entered the namespace; the threads of the end inherit it."""
+        with ThreadPoolExecutor(1, initializer=self._enter) as threads:
+            threads.submit(end.start).result()
+
+    def _enter(self) -> None:
+        if self.namespace:
+            with open(f"/run/netns/{self.namespace}") as file:
+                os.setns(file.fileno(), os.CLONE_NEWNET)
+
+
+class World:
+    """A manager and what it heard; nodes are added with `agent`."""
+
+    def __init__(self, dial: Dial, *, manager_at: Place = Place(), nodes_at: Place = Place()) -> None:
+        self.dial = dial
+        self.manager_at, self.nodes_at = manager_at, nodes_at
+        self.authority, self.authority_public = make_ssh_key()
+        self.heard: list[tuple[str, Any]] = []
+        self.containers = Containers()
+        self.orders: list[Orders] = []
+        self.peers: list[Peers] = []
+        self.agents: list[AgentLink] = []
+        self.manager = self.make_manager(self.authority)
+        manager_at.start(self.manager)
+
+    def make_manager(self, authority: str, port: int = 0) -> ManagerLink:
+        key, public = make_ssh_key()
+        return ManagerLink(
+            authority=self.authority_public,
+            key=key,
+            certificate=issue_user_certificate(authority, public, "manager-1"),
+            address=self.manager_at.address,
+            port=port,
+            on_hello=lambda node, message: self.heard.append((node, message)),
+            on_report=lambda node, message: self.heard.append((node, message)),
+            on_gone=lambda node: self.heard.append((node, "gone")),
+            forward_registry=lambda node: node == "forwarded",
+        )
+
+    def agent(self, node: str = "node-1", *, says: str = "", authority: str = "", manager_port: int = 0) -> AgentLink:
+        key, public = make_ssh_key()
+        hello = Hello(node=says or node, facts=FACTS, vtep_mac="02:00:00:00:00:01", statuses=(), clock=0)
+        agent = AgentLink(
+            managers=[(self.manager_at.address, manager_port or self.manager.port)],
+            authority=self.authority_public,
+            key=key,
+            certificate=issue_host_certificate(authority or self.authority, public, node),
+            hello=lambda: hello,
+            on_orders=self.orders.append,
+            on_peers=self.peers.append,
+            channels=self.containers,
+            dial=self.dial,
+            listen=(self.nodes_at.address, 0),
+        )
+        self.nodes_at.start(agent)
+        self.agents.append(agent)
+        if self.dial == "manager":
+            self.manager.set_dial_targets({node: (self.nodes_at.address, agent.port)})
+        return agent
+
+    def connected_agent(self) -> AgentLink:
+        agent = self.agent()
+        eventually(lambda: self.manager.connected() == {"node-1"}, 10)
+        return agent
+
+    def run[T](self, work: Any) -> Any:
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self.manager.loop)
+        return future.result(timeout=10)
+
+    def stop(self) -> None:
+        for agent in self.agents:
+            agent.stop()
+        self.manager.stop()
