@@ -52,10 +52,11 @@ def settings_for(
     spec = planned.spec
     name = container_name(places.root_id, assignment.instance, planned.name)
     shared = needs_pause(assignment)
+    ports = () if shared or assignment.host_network else _published((planned,))
     return ContainerSettings(
         name=name,
         image=image,
-        labels=_labels(assignment, planned.name, places, _digest(assignment, planned)),
+        labels=_labels(assignment, planned.name, places, _digest(assignment, planned, ports)),
         entrypoint=spec.entrypoint,
         command=spec.command,
         env=spec.env,
@@ -65,7 +66,7 @@ def settings_for(
         hostname="" if shared or assignment.host_network else _hostname(assignment),
         mounts=_mounts(assignment, planned, places),
         tmpfs=planned.tmpfs,
-        ports=() if shared or assignment.host_network else _published((planned,)),
+        ports=ports,
         cpu=spec.resources.cpu,
         memory=spec.resources.memory,
         capabilities=planned.capabilities,
@@ -75,7 +76,7 @@ def settings_for(
 def pause_settings(assignment: Assignment, image: str, places: NodePlaces) -> ContainerSettings:
     """The container that holds the address and the published ports of the whole instance."""
     ports = _published(assignment.containers)
-    digest = _hash((assignment.ip, [(p.container_port, p.host_port, p.protocol) for p in ports]))
+    digest = _hash((assignment.ip, ports))
     return ContainerSettings(
         name=container_name(places.root_id, assignment.instance, PAUSE),
         image=image,
@@ -121,16 +122,21 @@ def _mounts(assignment: Assignment, planned: PlannedContainer, places: NodePlace
 
 
 def _published(containers: tuple[PlannedContainer, ...]) -> tuple[PublishedPort, ...]:
-    return tuple(
+    """In the order of their numbers, since the one in which they are written down means nothing."""
+    ports = [
         PublishedPort(port.port, port.publish, port.protocol)
         for planned in containers
         for port in planned.spec.ports.values()
         if port.publish is not None
-    )
+    ]
+    return tuple(sorted(ports, key=lambda port: (port.host_port, port.protocol, port.container_port)))
 
 
-def _digest(assignment: Assignment, planned: PlannedContainer) -> str:
-    """Changes when, and only when, the container has to be made anew: neither revision nor probes count."""
+def _digest(assignment: Assignment, planned: PlannedContainer, ports: tuple[PublishedPort, ...]) -> str:
+    """Changes when, and only when, the container has to be made anew: neither revision nor probes count.
+
+    `ports` are those that it publishes itself: the others are only talked about.
+    """
     spec = planned.spec
     return _hash(
         (
@@ -141,7 +147,7 @@ def _digest(assignment: Assignment, planned: PlannedContainer) -> str:
             spec.user,
             spec.volumes,
             spec.resources,
-            [(p.port, p.publish, p.protocol) for p in spec.ports.values()],
+            ports,
             planned.mounts,
             planned.capabilities,
             planned.tmpfs,
