@@ -16,8 +16,8 @@ from appliance.delivery.package import Package
 from appliance.errors import ApplianceError, Refused, UsageError
 from appliance.host.interfaces import choose_address
 from appliance.host.layout import Layout
-from appliance.model.identity import NodeIdentity
 from appliance.model.addresses import parse_network
+from appliance.model.identity import NodeIdentity
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
