@@ -73,10 +73,12 @@ PYTHON = Unit(
 )
 ENGINE = Unit(
     Wanted(
-        ("docker.io", "containerd", "runc", "iptables", "nftables"),
+        ("docker.io", "containerd", "runc", "iptables", "nftables", "iproute2"),
         ("adduser", "init-system-helpers", "libdb5.3t64", "libpam0g", "netbase", "sysvinit-utils"),
     ),
     programs=(
+        "usr/bin/ip",
+        "usr/sbin/bridge",
         "usr/bin/containerd",
         "usr/bin/containerd-shim-runc-v2",
         "usr/bin/tini-static",

@@ -46,10 +46,7 @@ def chains(network: str, number: int, bridge: str, device: str) -> tuple[Chain, 
 
 
 class Firewall:
-    """Brings chains into the kernel with the `iptables` program given. Raises ApplianceError where that fails."""
-
-    def __init__(self, iptables: str) -> None:
-        self._iptables = iptables
+    """Brings chains into the kernel with the program `iptables` found by PATH. Raises ApplianceError where it fails."""
 
     def apply(self, wanted: tuple[Chain, ...]) -> None:
         """Idempotent; a chain that is right and first is not touched, so no packet meets a half-written one."""
@@ -92,13 +89,11 @@ class Firewall:
         return bool(rules) and rules[0] == f"-A {chain.parent} -j {chain.name}"
 
     def _call(self, table: str, *arguments: str, check: bool = True) -> str:
-        command = [self._iptables, "--wait", "5", "--table", table, *arguments]
+        command = ["iptables", "--wait", "5", "--table", table, *arguments]
         try:
             result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ApplianceError(
-                "The host's firewall cannot be changed.", where=self._iptables, why=str(error)
-            ) from error
+            raise ApplianceError("The host's firewall cannot be changed.", where="iptables", why=str(error)) from error
         if check and result.returncode:
             raise ApplianceError(
                 "The host's firewall refused a rule of the overlay.",

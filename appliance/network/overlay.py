@@ -2,23 +2,21 @@
 
 One device `flannel.1` (VNI 1, UDP port 8472, no learning). For each other node: one forwarding entry (MAC of its
 device → its host's address), one permanent neighbour entry and one route to its /24. All of it is put back when
-somebody takes it away. pyroute2 is loaded with the first reconciliation, not with this file.
+somebody takes it away. Done with `ip` and `bridge` of iproute2, as a person would: a netlink library would cost every
+agent 10 MB for good.
 """
 
-import errno
 import hashlib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.loop import Loop
 from appliance.model.addresses import subnet_of, vtep_address
 from appliance.model.node import Peer
 from appliance.network.firewall import Chain, Firewall, chains
-
-if TYPE_CHECKING:
-    from pyroute2 import IPRoute
+from appliance.network.iproute import batch, listed
 
 DEVICE = "flannel.1"
 BRIDGE = "appliance0"
@@ -30,9 +28,6 @@ OVERHEAD = 50
 _SMALLEST_MTU = 1280
 _LARGEST_MTU = 9000
 """Loopback says 65536, which no bridge takes."""
-_RTNH_F_ONLINK = 4
-_NUD_PERMANENT = 0x80
-_NTF_SELF = 2
 
 
 def vtep_mac(node: str) -> str:
@@ -42,16 +37,19 @@ def vtep_mac(node: str) -> str:
 
 
 class Overlay:
-    """A component. `node` is this node's id, `address` the one other nodes reach it by, `iptables` the program."""
+    """A component. `node` is this node's id, `address` the one other nodes reach it by.
+
+    The programs `ip`, `bridge` and `iptables` are found by PATH.
+    """
 
     name = "overlay"
 
-    def __init__(self, *, network: str, node: str, number: int, address: str, iptables: str) -> None:
+    def __init__(self, *, network: str, node: str, number: int, address: str) -> None:
         self._network = network
         self._node = node
         self._number = number
         self._address = address
-        self._firewall = Firewall(iptables)
+        self._firewall = Firewall()
         self._peers: tuple[Peer, ...] = ()
         self._lock = threading.Lock()
         self._loop = Loop("overlay", self.cycle)
@@ -73,131 +71,102 @@ class Overlay:
 
     def mtu(self) -> int:
         """MTU of the overlay: that of the interface which has the node's address, less what vxlan adds."""
-        from pyroute2 import IPRoute
-
-        with IPRoute() as kernel:
-            return _mtu(kernel, self._address)
+        for link in listed("ip", "-4", "address", "show"):
+            if any(entry.get("local") == self._address for entry in link["addr_info"]):
+                return max(min(int(link["mtu"]), _LARGEST_MTU) - OVERHEAD, _SMALLEST_MTU)
+        raise ApplianceError(
+            f"No interface of this host has the node's address {self._address}.",
+            next="give the address back to the host, or tell the cluster: appliance node set-address",
+        )
 
     def cycle(self) -> None:
         """Bring device, entries, routes and firewall to what they should be. Raises ApplianceError."""
-        from pyroute2 import IPRoute
-        from pyroute2.netlink.exceptions import NetlinkError
-
         with self._lock:
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
             self._firewall.apply(self._chains())
-            try:
-                with IPRoute() as kernel:
-                    index = self._device(kernel)
-                    self._entries(kernel, index)
-            except NetlinkError as error:
-                raise ApplianceError(
-                    "The overlay's network device cannot be set up.",
-                    where=DEVICE,
-                    why=str(error),
-                    next="load the kernel module: modprobe vxlan" if error.code == errno.EOPNOTSUPP else "",
-                ) from error
+            self._device()
+            peers = self._peers
+            batch("bridge", self._forwarding(peers))
+            batch("ip", self._neighbours(peers) + self._routes(peers))
 
     def remove(self) -> None:
         """Take everything of the overlay away; what is missing is no error."""
-        from pyroute2 import IPRoute
-
         self._loop.stop()
         with self._lock:
             self._firewall.remove(self._chains())
-            with IPRoute() as kernel:
-                for index in kernel.link_lookup(ifname=DEVICE):
-                    kernel.link("del", index=index)
+            if _device_as_it_is() is not None:
+                batch("ip", [f"link delete {DEVICE}"])
 
     def _chains(self) -> tuple[Chain, ...]:
         return chains(self._network, self._number, BRIDGE, DEVICE)
 
-    def _device(self, kernel: "IPRoute") -> int:
-        """Index of our vxlan device, made (anew) unless it is as it should be."""
-        wanted = (VNI, PORT, self._address, self.vtep_mac())
-        mtu = _mtu(kernel, self._address)
-        for index in kernel.link_lookup(ifname=DEVICE):
-            link = kernel.get_links(index)[0]
-            if _described(link) == wanted:
-                if link.get_attr("IFLA_MTU") != mtu or link["state"] != "up":
-                    kernel.link("set", index=index, mtu=mtu, state="up")
-                self._own_address(kernel, index)
-                return int(index)
-            kernel.link("del", index=index)
-        kernel.link(
-            "add",
-            ifname=DEVICE,
-            kind="vxlan",
-            vxlan_id=VNI,
-            vxlan_port=PORT,
-            vxlan_local=self._address,
-            vxlan_learning=False,
-            address=self.vtep_mac(),
-            mtu=mtu,
-        )
-        index = int(kernel.link_lookup(ifname=DEVICE)[0])
-        self._own_address(kernel, index)
-        kernel.link("set", index=index, state="up")
-        return index
-
-    def _own_address(self, kernel: "IPRoute", index: int) -> None:
-        address = vtep_address(self._network, self._number)
-        present = {entry.get_attr("IFA_ADDRESS") for entry in kernel.get_addr(index=index, family=2)}
-        if address not in present:
-            kernel.addr("add", index=index, address=address, prefixlen=32)
-
-    def _entries(self, kernel: "IPRoute", index: int) -> None:
-        """Forwarding, neighbour and route entries: missing ones are added, those of nodes that left are removed."""
-        for peer in self._peers:
-            gateway = vtep_address(self._network, peer.number)
-            kernel.fdb(
-                "replace",
-                ifindex=index,
-                lladdr=peer.vtep_mac,
-                dst=peer.address,
-                state=_NUD_PERMANENT,
-                flags=_NTF_SELF,
+    def _device(self) -> None:
+        """Make our vxlan device, or make it anew, unless it is as it should be."""
+        link, mtu = _device_as_it_is(), self.mtu()
+        own = f"{vtep_address(self._network, self._number)}/32"
+        commands = []
+        if link is None or _described(link) != (VNI, PORT, self._address, self.vtep_mac()):
+            commands = [f"link delete {DEVICE}"] if link is not None else []
+            commands.append(
+                f"link add {DEVICE} address {self.vtep_mac()} mtu {mtu} type vxlan "
+                f"id {VNI} local {self._address} dstport {PORT} nolearning"
             )
-            kernel.neigh("replace", ifindex=index, dst=gateway, lladdr=peer.vtep_mac, state=_NUD_PERMANENT)
-            subnet = str(subnet_of(self._network, peer.number))
-            kernel.route("replace", dst=subnet, gateway=gateway, oif=index, flags=_RTNH_F_ONLINK)
-        self._forget_others(kernel, index)
+            link = None
+        if link is None or link["mtu"] != mtu or "UP" not in link["flags"]:
+            commands.append(f"link set {DEVICE} mtu {mtu} up")
+        present = [] if link is None else listed("ip", "-4", "address", "show", "dev", DEVICE)
+        if own not in [f"{e['local']}/{e['prefixlen']}" for entry in present for e in entry.get("addr_info", [])]:
+            commands.append(f"address add {own} dev {DEVICE}")
+        batch("ip", commands)
 
-    def _forget_others(self, kernel: "IPRoute", index: int) -> None:
-        macs = {peer.vtep_mac: peer.address for peer in self._peers}
-        gateways = {vtep_address(self._network, peer.number) for peer in self._peers}
-        for route in kernel.get_routes(oif=index, family=2, table=254):
-            if route.get_attr("RTA_GATEWAY") and route.get_attr("RTA_GATEWAY") not in gateways:
-                kernel.route("del", dst=f"{route.get_attr('RTA_DST')}/{route['dst_len']}", oif=index)
-        for entry in kernel.get_neighbours(ifindex=index, family=2):
-            if entry["state"] & _NUD_PERMANENT and entry.get_attr("NDA_DST") not in gateways:
-                kernel.neigh("del", ifindex=index, dst=entry.get_attr("NDA_DST"))
-        for entry in kernel.fdb("dump", ifindex=index):
-            mac, host = entry.get_attr("NDA_LLADDR"), entry.get_attr("NDA_DST")
-            if entry["ifindex"] == index and host and macs.get(mac) != host:
-                kernel.fdb("del", ifindex=index, lladdr=mac, dst=host, flags=_NTF_SELF)
+    def _forwarding(self, peers: tuple[Peer, ...]) -> list[str]:
+        wanted = {(peer.vtep_mac, peer.address) for peer in peers}
+        present = {
+            (entry["mac"], entry["dst"]) for entry in listed("bridge", "fdb", "show", "dev", DEVICE) if "dst" in entry
+        }
+        gone = [f"fdb delete {mac} dev {DEVICE} dst {host} self" for mac, host in sorted(present - wanted)]
+        new = [f"fdb replace {mac} dev {DEVICE} dst {host} self permanent" for mac, host in sorted(wanted - present)]
+        return gone + new
+
+    def _neighbours(self, peers: tuple[Peer, ...]) -> list[str]:
+        wanted = {(vtep_address(self._network, peer.number), peer.vtep_mac) for peer in peers}
+        present = {
+            (entry["dst"], entry.get("lladdr", ""))
+            for entry in listed("ip", "-4", "neighbour", "show", "dev", DEVICE, "nud", "permanent")
+        }
+        kept = {address for address, _ in wanted}
+        gone = [f"neighbour delete {address} dev {DEVICE}" for address, _ in sorted(present) if address not in kept]
+        new = [
+            f"neighbour replace {address} lladdr {mac} dev {DEVICE} nud permanent"
+            for address, mac in sorted(wanted - present)
+        ]
+        return gone + new
+
+    def _routes(self, peers: tuple[Peer, ...]) -> list[str]:
+        wanted = {
+            (str(subnet_of(self._network, peer.number)), vtep_address(self._network, peer.number)) for peer in peers
+        }
+        present = {
+            (entry["dst"], entry["gateway"])
+            for entry in listed("ip", "-4", "route", "show", "dev", DEVICE)
+            if "gateway" in entry
+        }
+        gone = [f"route delete {subnet} dev {DEVICE}" for subnet, _ in sorted(present - wanted)]
+        new = [
+            f"route replace {subnet} via {gateway} dev {DEVICE} proto static onlink"
+            for subnet, gateway in sorted(wanted - present)
+        ]
+        return gone + new
 
 
-def _mtu(kernel: "IPRoute", address: str) -> int:
-    for entry in kernel.get_addr(family=2):
-        if entry.get_attr("IFA_LOCAL") == address or entry.get_attr("IFA_ADDRESS") == address:
-            outer = min(int(kernel.get_links(entry["index"])[0].get_attr("IFLA_MTU")), _LARGEST_MTU)
-            return max(outer - OVERHEAD, _SMALLEST_MTU)
-    raise ApplianceError(
-        f"No interface of this host has the node's address {address}.",
-        next="give the address back to the host, or tell the cluster: appliance node set-address",
-    )
+def _device_as_it_is() -> dict[str, Any] | None:
+    return next((link for link in listed("ip", "-details", "link", "show") if link["ifname"] == DEVICE), None)
 
 
-def _described(link: Any) -> tuple[int, int, str, str] | None:
+def _described(link: dict[str, Any]) -> tuple[int, int, str, str] | None:
     """(VNI, port, local address, MAC) of a vxlan device; None for any other."""
-    info = link.get_attr("IFLA_LINKINFO")
-    if info is None or info.get_attr("IFLA_INFO_KIND") != "vxlan":
+    info = link.get("linkinfo", {})
+    if info.get("info_kind") != "vxlan":
         return None
-    data = info.get_attr("IFLA_INFO_DATA")
-    return (
-        data.get_attr("IFLA_VXLAN_ID"),
-        data.get_attr("IFLA_VXLAN_PORT"),
-        data.get_attr("IFLA_VXLAN_LOCAL"),
-        link.get_attr("IFLA_ADDRESS"),
-    )
+    data = info["info_data"]
+    return data["id"], data["port"], data.get("local", ""), link["address"]

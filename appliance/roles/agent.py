@@ -109,14 +109,13 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
 
 
 def overlay_of(identity: NodeIdentity, runtime: EngineRuntime) -> Overlay:
-    """This node's part of the overlay. Sets what our iptables needs to find its own parts."""
+    """This node's part of the overlay, with the network programs that the package carries."""
     os.environ.update(runtime.environment)
     return Overlay(
         network=identity.network,
         node=identity.id,
         number=identity.number,
         address=identity.address,
-        iptables=str(runtime.programs / "iptables"),
     )
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 STABLE_AFTER = 10.0
 """Seconds a role process must live for its next death to be answered at once."""
 LONGEST_PAUSE = 15.0
+_THRIFTY = {"MALLOC_ARENA_MAX": "2"}
+"""glibc gives each thread an arena of its own (mallopt(3)); our threads mostly wait, and the arenas would stay."""
 
 
 def program(layout: Layout) -> list[str]:
@@ -67,6 +69,7 @@ class RoleProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env=os.environ | _THRIFTY,
                 preexec_fn=end_with_parent,
             )
         self._started = now

@@ -21,8 +21,7 @@ import sys
 from appliance.model.node import Peer
 from appliance.network.overlay import Overlay, vtep_mac
 action, number, *others = sys.argv[1:]
-overlay = Overlay(network="10.42.0.0/16", node="node-" + number, number=int(number), address="10.99.0." + number,
-                  iptables="iptables")
+overlay = Overlay(network="10.42.0.0/16", node="node-" + number, number=int(number), address="10.99.0." + number)
 overlay.reconcile(tuple(Peer(node="node-" + o, number=int(o), address="10.99.0." + o, vtep_mac=vtep_mac("node-" + o))
                         for o in (number, *others)))
 if action == "remove":
