@@ -1,25 +1,34 @@
-"""Makes sure the engine has an image, with no network where the image is there already."""
+"""Says whether the engine has an image, and brings it when it has not; with no network where it is in the package."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from appliance.engine.engine import Engine
-from appliance.errors import EngineError
+from appliance.errors import ApplianceError, EngineError, NotFound
 from appliance.model.instance import PlannedContainer
+
+log = logging.getLogger(__name__)
 
 BUNDLED = "appliance/"
 """Images of this name come with the package, never from a registry."""
 PAUSE_IMAGE = f"{BUNDLED}pause"
 
+LOADS = 2
+PULLS = 3
+"""At the same time; apart, so that the package's images never wait for a slow network."""
+
+Done = Callable[[ApplianceError | None], None]
+
 
 class ImageSource(Protocol):
-    def ensure(self, planned: PlannedContainer) -> str:
-        """Id or reference under which the engine has the image afterwards. Raises EngineError, Unavailable."""
+    def find(self, planned: PlannedContainer) -> str | None:
+        """Id under which the engine has the container's image; None : it has to be brought."""
         ...
 
-    def bundled(self, name: str) -> str:
-        """The same for an image of the package, ``appliance/NAME``."""
+    def bring(self, planned: PlannedContainer, done: Done) -> None:
+        """Returns at once; `done` is called from another thread, with None once the engine has the image."""
         ...
 
 
@@ -36,46 +45,73 @@ class Bundle(Protocol):
 
 
 class EngineImages:
+    """However many containers wait for an image, it is brought once."""
+
     def __init__(self, engine: Engine, bundle: Bundle) -> None:
         self._engine = engine
         self._bundle = bundle
         self._lock = threading.Lock()
-        self._loading: dict[str, threading.Lock] = {}
+        self._waiting: dict[str, list[Done]] = {}
+        self._loads = threading.Semaphore(LOADS)
+        self._pulls = threading.Semaphore(PULLS)
 
-    def ensure(self, planned: PlannedContainer) -> str:
+    def find(self, planned: PlannedContainer) -> str | None:
+        try:
+            return self._engine.image_id(self._wanted(planned))
+        except NotFound:
+            return None  # nor will the package have it when it is asked to bring it, and that is when to complain
+
+    def bring(self, planned: PlannedContainer, done: Done) -> None:
+        name = planned.image_id or planned.pull or planned.spec.image
+        with self._lock:
+            waiting = self._waiting.get(name)
+            if waiting is not None:
+                waiting.append(done)
+                return
+            self._waiting[name] = [done]
+        threading.Thread(target=self._bring, args=(name, planned), name=f"image {name}", daemon=True).start()
+
+    def _bring(self, name: str, planned: PlannedContainer) -> None:
+        failure: ApplianceError | None = None
+        try:
+            self._fetch(planned)
+        except ApplianceError as error:
+            failure = error
+        except Exception as error:  # the edge of the thread: those who wait have to be told
+            log.exception("image %s", name)
+            failure = EngineError(f"The image {planned.spec.image} could not be brought.", why=str(error))
+        with self._lock:
+            waiting = self._waiting.pop(name)
+        for done in waiting:
+            done(failure)
+
+    def _fetch(self, planned: PlannedContainer) -> None:
         reference = planned.spec.image
+        wanted = self._wanted(planned)
+        if self._engine.image_id(wanted) is not None:
+            return
         if reference.startswith(BUNDLED):
-            return self.bundled(reference)
-        if planned.pull:
-            return self._one(planned.image_id or planned.pull, lambda: self._engine.pull(planned.pull))
-        found = self._engine.image_id(planned.image_id or reference)
-        if found is None:
+            with self._loads:
+                self._bundle.load(reference)
+        elif planned.pull:
+            with self._pulls:
+                self._engine.pull(planned.pull)
+        else:
             raise EngineError(
                 f"This node has no image {reference}.",
                 why="it is neither in the engine, nor in the cluster's registry, nor in the package",
                 next="load it with `appliance image load`",
             )
-        return found
-
-    def bundled(self, name: str) -> str:
-        return self._one(self._bundle.image_id(name), lambda: self._bundle.load(name))
-
-    def _one(self, wanted: str, bring: Callable[[], None]) -> str:
-        """One load at a time for each image; the others wait for it and find it done."""
-        found = self._engine.image_id(wanted)
-        if found is not None:
-            return found
-        with self._lock:
-            loading = self._loading.setdefault(wanted, threading.Lock())
-        with loading:
-            found = self._engine.image_id(wanted)
-            if found is None:
-                bring()
-                found = self._engine.image_id(wanted)
-        if found is None:
+        if self._engine.image_id(wanted) is None:
             raise EngineError(
-                f"The image {wanted} was loaded, but the engine does not have it.",
+                f"The image {reference} was loaded, but the engine does not have it.",
                 why="what was loaded is another image than the one wanted",
                 next="load the image again with `appliance image load`",
             )
-        return found
+
+    def _wanted(self, planned: PlannedContainer) -> str:
+        """Raises NotFound for an image that the package should have."""
+        reference = planned.spec.image
+        if reference.startswith(BUNDLED):
+            return self._bundle.image_id(reference)
+        return planned.image_id or planned.pull or reference

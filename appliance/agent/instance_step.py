@@ -61,7 +61,7 @@ Action = Create | Start | Stop | Remove
 
 @dataclass(frozen=True)
 class Step:
-    """Do `actions`, then look again; without any, look again at `wait` (seconds of the clock), None : when woken."""
+    """Do `actions`, then look again; with none to do, look at `wait` (seconds of the clock), None : when woken."""
 
     state: InstanceState
     actions: tuple[Action, ...] = ()
@@ -113,7 +113,7 @@ def _run(wanted: tuple[ContainerSettings, ...], seen: Seen, now: float) -> Step:
         else:
             actions.append(Start(settings.name))
     if actions:
-        return Step("starting", tuple(actions))
+        return Step("starting", tuple(actions), min(waits, default=None))
     if waits:
         return Step("backoff", wait=min(waits))
     return Step("running")

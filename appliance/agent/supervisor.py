@@ -14,13 +14,13 @@ from datetime import datetime
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.health import Health, Target
-from appliance.agent.images import PAUSE_IMAGE, ImageSource
+from appliance.agent.images import ImageSource
 from appliance.agent.instance_step import Action, Create, Memory, Remove, Seen, Start, Step, Stop, step
+from appliance.agent.preparation import Preparation
 from appliance.agent.reporter import Reporter
 from appliance.agent.status import status_of
 from appliance.agent.volumes import Volumes
 from appliance.engine.container import (
-    CONTAINER_LABEL,
     INSTANCE_LABEL,
     PAUSE,
     ROOT_LABEL,
@@ -61,7 +61,7 @@ class Supervisor:
     ) -> None:
         self._engine = engine
         self._book = book
-        self._images = images
+        self._preparation = Preparation(images, self._brought)
         self._reporter = reporter
         self._volumes = volumes
         self._places = places
@@ -242,9 +242,13 @@ class Supervisor:
         # First: a new run of a container is not judged by the probes of the one before.
         self._follow(assignment)
         decision = self._decide(assignment)
+        prepared = self._preparation.prepare(assignment, decision.actions)
         if decision.actions:
+            if not prepared.actions:
+                self._publish(assignment, "preparing", f"bringing {', '.join(prepared.missing)}")
+                return self._until(decision.wait)
             self._publish(assignment, decision.state)
-            self._perform(assignment, decision.actions)
+            self._perform(assignment, prepared.actions)
             return 0.0
         if decision.state == "removed":
             self._volumes.remove(assignment)
@@ -252,7 +256,10 @@ class Supervisor:
         if decision.state == "running":
             self._trouble.pop(instance, None)
         self._publish(assignment, decision.state)
-        return None if decision.wait is None else max(0.0, decision.wait - self._clock())
+        return self._until(decision.wait)
+
+    def _until(self, moment: float | None) -> float | None:
+        return None if moment is None else max(0.0, moment - self._clock())
 
     def _refresh(self, instance: str) -> None:
         with self._turn:
@@ -270,9 +277,14 @@ class Supervisor:
         return step(assignment.desired, self._wanted(assignment), seen, self._clock())
 
     def _wanted(self, assignment: Assignment) -> tuple[ContainerSettings, ...]:
-        """Without images, which are brought only when a container is created."""
+        """Without images, which are looked for only when a container is created."""
         made = tuple(settings_for(assignment, planned, "", self._places) for planned in assignment.containers)
         return (pause_settings(assignment, "", self._places), *made) if needs_pause(assignment) else made
+
+    def _brought(self, instance: str, name: str, error: ApplianceError | None) -> None:
+        if error is not None:
+            self._failed(instance, name, error)
+        self.wake(instance)
 
     def _perform(self, assignment: Assignment, actions: tuple[Action, ...]) -> None:
         stops = [action for action in actions if isinstance(action, Stop | Remove)]
@@ -285,18 +297,22 @@ class Supervisor:
                 self._do(assignment, action)
             except ApplianceError as error:
                 name = action.settings.name if isinstance(action, Create) else action.name
-                log.warning("%s: %s %s", name, error.what, error.why)
-                self._trouble[assignment.instance] = " ".join(filter(None, (error.what, error.why)))
-                with self._turn:
-                    self._note_end(name, 0.0)
-                    self._stale.add(assignment.instance)
+                self._failed(assignment.instance, name, error)
                 return
+
+    def _failed(self, instance: str, name: str, error: ApplianceError) -> None:
+        """The container is tried again, later and later."""
+        log.warning("%s: %s %s", name, error.what, error.why)
+        with self._turn:
+            self._trouble[instance] = " ".join(filter(None, (error.what, error.why)))
+            self._note_end(name, 0.0)
+            self._stale.add(instance)
 
     def _do(self, assignment: Assignment, action: Action) -> None:
         match action:
             case Create(settings):
                 self._volumes.prepare(assignment)
-                self._engine.create(replace(settings, image=self._image(assignment, settings)))
+                self._engine.create(settings)
                 self._engine.start(settings.name)
                 self._look(assignment.instance, settings.name)
             case Start(name):
@@ -338,12 +354,6 @@ class Supervisor:
                     group[name] = found
                 return
 
-    def _image(self, assignment: Assignment, settings: ContainerSettings) -> str:
-        container = settings.labels[CONTAINER_LABEL]
-        if container == PAUSE and needs_pause(assignment):
-            return self._images.bundled(PAUSE_IMAGE)
-        return self._images.ensure(next(p for p in assignment.containers if p.name == container))
-
     def _lasted(self, instance: str, name: str) -> float:
         known = self._seen.get(instance, {}).get(name)
         return time.time() - _seconds(known.started_at) if known is not None else 0.0
@@ -356,6 +366,7 @@ class Supervisor:
             if not names:
                 self._seen.pop(instance, None)
         self._health.follow(instance, ())
+        self._preparation.forget(instance)
         if instance in self._book.damaged or not self._book.confirmed:
             return
         for name in names:
@@ -391,7 +402,7 @@ class Supervisor:
                 targets.append(Target(name, "ready", health.ready, address, run))
         self._health.follow(assignment.instance, tuple(targets))
 
-    def _publish(self, assignment: Assignment, state: InstanceState) -> None:
+    def _publish(self, assignment: Assignment, state: InstanceState, message: str = "") -> None:
         name = assignment.instance
         ready = self._health.ready(name)
         with self._turn:
@@ -403,7 +414,7 @@ class Supervisor:
                 self._seen.get(name, {}),
                 self._memory,
                 ready=ready,
-                trouble=self._trouble.get(name, ""),
+                trouble=self._trouble.get(name, message),
                 before=before,
             )
             self._statuses[name] = status

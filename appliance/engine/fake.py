@@ -66,6 +66,13 @@ class FakeEngine:
             with self._turn:
                 self._answers = True
 
+    def end(self, name: str, code: int) -> None:
+        """The container's program ends by itself with `code`, whether the engine answers or not."""
+        with self._turn:
+            process = self._get(name).process
+            if process is not None:
+                process.end(code)
+
     def version(self) -> str:
         with self._call():
             return "fake 1"

@@ -87,3 +87,11 @@ def test_pauses_grow_until_a_container_was_stable_again() -> None:
         pauses.append(memory.not_before)
     assert pauses == [*BACKOFF, BACKOFF[-1]]
     assert memory.after_end(0.0, lasted=11.0).not_before == 0.0
+
+
+def test_what_waits_beside_what_is_to_be_done_is_not_forgotten() -> None:
+    """The action may be one that has to wait for an image, while the other container's pause runs out."""
+    ended = replace(_seen(MAIN), state="exited", exit_code=1)
+    seen = Seen(_all(ended), {"main": Memory(2, not_before=5.0)})
+    other = _settings("other")
+    assert step("running", (MAIN, other), seen, 4.0) == Step("starting", (Create(other),), wait=5.0)
