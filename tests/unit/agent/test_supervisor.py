@@ -1,214 +1,236 @@
-"""The supervisor on a real engine: what is wanted comes to run, keeps running, and goes when it is to go."""
+"""The supervisor: what is wanted comes to run, keeps running, and goes when it is to go. On a real engine and the fake.
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+A test that asks for `docker_node` is about time that only a real engine takes, one for `fake_node` steers the engine.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from appliance.agent.assignments import AssignmentBook
-from appliance.agent.images import EngineImages
-from appliance.agent.reporter import Reporter
-from appliance.agent.supervisor import Supervisor
-from appliance.agent.volumes import Volumes
-from appliance.engine.container import ROOT_LABEL, NodePlaces, container_name
+from appliance.engine.container import PAUSE
 from appliance.engine.docker import DockerEngine
-from appliance.engine.engine import ContainerState
-from appliance.model.instance import Assignment, InstanceStatus, PlannedContainer
-from appliance.model.service import Container, Health, Probe, Volume
-from tests.lab import waiting
-
-ROOT = "unit-agent"
-
-
-def eventually(check: Callable[[], bool]) -> None:
-    waiting.eventually(check, 20.0, every=0.01)
-
-
-class NoBundle:
-    """A package without images."""
-
-    def image_id(self, name: str) -> str:
-        pytest.fail(f"asked for {name}")
-
-    def load(self, name: str) -> None:
-        pytest.fail(f"asked for {name}")
-
-
-class Node:
-    """A node's agent without the link."""
-
-    def __init__(self, socket: Path, folder: Path) -> None:
-        self.engine = DockerEngine(socket)
-        self.folder = folder
-        self.reported: dict[str, InstanceStatus] = {}
-
-    @contextmanager
-    def supervised(self) -> Iterator[AssignmentBook]:
-        book = AssignmentBook(self.folder / "assignments")
-        reporter = Reporter(lambda statuses: self.reported.update({s.instance: s for s in statuses}))
-        supervisor = Supervisor(
-            self.engine,
-            book,
-            EngineImages(self.engine, NoBundle()),
-            reporter,
-            Volumes(self.folder / "volumes"),
-            NodePlaces(ROOT, "appliance", str(self.folder / "volumes"), str(self.folder / "hosts")),
-            "n1",
-        )
-        reporter.start()
-        supervisor.start()
-        try:
-            yield book
-        finally:
-            supervisor.stop()
-            reporter.stop()
-
-    def state(self, instance: str) -> str:
-        return self.reported[instance].state if instance in self.reported else ""
-
-    def container(self, instance: str) -> ContainerState | None:
-        return self.engine.inspect(container_name(ROOT, instance, "main"))
+from appliance.engine.fake import FakeEngine
+from appliance.engine.fake_container import Image
+from appliance.model.instance import PlannedContainer
+from appliance.model.service import Container, Health, Probe
+from tests.unit.agent.node import FUNCTIONS, IMAGE, NETWORK, Node, alone, eventually, group
 
 
 @pytest.fixture
-def node(docker_socket: Path, tmp_path: Path) -> Iterator[Node]:
-    made = Node(docker_socket, tmp_path)
+def fake_node(tmp_path: Path) -> Iterator[Node]:
+    made = Node(FakeEngine({IMAGE: Image("sha256:b")}, FUNCTIONS), tmp_path)
     yield made
-    for container in made.engine.list({ROOT_LABEL: ROOT}):
-        made.engine.remove(container.name)
+    made.clean()
 
 
-def _assignment(command: tuple[str, ...] = ("sleep", "1000"), health: Health | None = None) -> Assignment:
-    spec = Container(image="busybox:lab", command=command, volumes={"data": "/data"}, health=health or Health())
-    return Assignment(
-        instance="shop/web-1",
-        service="shop",
-        deploy="web",
-        index=1,
-        revision=1,
-        host_network=True,
-        containers=(PlannedContainer(name="main", spec=spec),),
-        volumes={"data": Volume()},
-        stop_grace=0.0,
-    )
+@pytest.fixture
+def docker_node(docker_socket: Path, tmp_path: Path) -> Iterator[Node]:
+    made = Node(DockerEngine(docker_socket), tmp_path)
+    yield made
+    made.clean()
 
 
-def _runs(node: Node) -> bool:
-    container = node.container("shop/web-1")
-    return container is not None and container.state == "running" and node.state("shop/web-1") == "running"
+@pytest.fixture(params=["fake", "docker"])
+def node(request: pytest.FixtureRequest) -> Node:
+    made: Node = request.getfixturevalue(f"{request.param}_node")
+    return made
 
 
 def test_an_instance_runs_then_stops_then_goes_with_its_volume(node: Node) -> None:
-    wanted = _assignment()
+    wanted = alone()
     with node.supervised() as book:
         book.put(wanted)
-        eventually(lambda: _runs(node))
+        eventually(node.running)
         assert (node.folder / "volumes/shop/web-1/data").is_dir()
         book.put(msgspec.structs.replace(wanted, desired="stopped"))
-        eventually(lambda: node.state("shop/web-1") == "stopped")
-        assert node.container("shop/web-1") is not None
+        eventually(lambda: node.state() == "stopped")
+        assert node.find() is not None
         book.put(msgspec.structs.replace(wanted, desired="removed"))
-        eventually(lambda: node.state("shop/web-1") == "removed")
-        assert node.container("shop/web-1") is None
+        eventually(lambda: node.state() == "removed")
+        assert node.find() is None
         assert not (node.folder / "volumes/shop/web-1").exists()
 
 
 def test_a_killed_container_runs_again_at_once(node: Node) -> None:
     with node.supervised() as book:
-        book.put(_assignment())
-        eventually(lambda: _runs(node))
-        before = node.container("shop/web-1")
-        assert before is not None
-        began = time.monotonic()
+        book.put(alone())
+        before = eventually(node.running)
         node.engine.stop(before.name, 0)
-        eventually(lambda: (now := node.container("shop/web-1")) is not None and now.pid not in (0, before.pid))
-        print(f"running again after {time.monotonic() - began:.3f} s")
-        after = node.container("shop/web-1")
-        assert after is not None and after.id == before.id
+        eventually(lambda: (now := node.find()) is not None and now.pid not in (0, before.pid))
+        assert eventually(node.running).id == before.id
         eventually(lambda: node.reported["shop/web-1"].restarts == 1)
+
+
+def test_a_container_that_somebody_removed_is_made_again(node: Node) -> None:
+    with node.supervised() as book:
+        book.put(alone())
+        before = eventually(node.running)
+        node.engine.remove(before.name)
+        eventually(lambda: node.running().id != before.id)
 
 
 def test_neither_a_new_supervisor_nor_a_new_revision_touches_what_is_right(node: Node) -> None:
     with node.supervised() as book:
-        book.put(_assignment())
-        eventually(lambda: _runs(node))
-    before = node.container("shop/web-1")
+        book.put(alone())
+        before = eventually(node.running)
     node.reported.clear()
     with node.supervised() as book:
-        eventually(lambda: _runs(node))
-        book.put(msgspec.structs.replace(_assignment(), revision=2))
+        eventually(lambda: node.state() == "running")
+        book.put(msgspec.structs.replace(alone(), revision=2))
         eventually(lambda: node.reported["shop/web-1"].revision == 2)
-        assert node.container("shop/web-1") == before
+        assert node.find() == before
 
 
 def test_a_new_command_or_a_wished_restart_makes_the_container_anew(node: Node) -> None:
     with node.supervised() as book:
-        book.put(_assignment())
-        eventually(lambda: _runs(node))
-        first = node.container("shop/web-1")
-        book.put(_assignment(("sleep", "2000")))
-        eventually(lambda: _runs(node) and node.container("shop/web-1").id != first.id)  # type: ignore[union-attr]
-        second = node.container("shop/web-1")
-        book.put(msgspec.structs.replace(_assignment(("sleep", "2000")), restart=1))
-        eventually(lambda: _runs(node) and node.container("shop/web-1").id != second.id)  # type: ignore[union-attr]
+        book.put(alone())
+        first = eventually(node.running)
+        book.put(alone(("sleep", "2000")))
+        eventually(lambda: node.running().id != first.id)
+        second = node.running()
+        book.put(msgspec.structs.replace(alone(("sleep", "2000")), restart=1))
+        eventually(lambda: node.running().id != second.id)
 
 
 def test_a_container_that_keeps_ending_is_backed_off_and_says_why(node: Node) -> None:
     with node.supervised() as book:
-        book.put(_assignment(("sh", "-c", "exit 3")))
-        eventually(lambda: node.state("shop/web-1") == "backoff")
-        assert "ended with code 3" in node.reported["shop/web-1"].message
+        book.put(alone(("sh", "-c", "exit 3")))
+        eventually(lambda: node.state() == "backoff")
+        assert "ended with code 3" in node.message()
+
+
+def test_a_container_that_cannot_start_says_why(node: Node) -> None:
+    with node.supervised() as book:
+        book.put(alone(("no-such-program",)))
+        eventually(lambda: node.state() == "backoff" and "no-such-program" in node.message())
+        book.put(alone())
+        eventually(node.running)
+        eventually(lambda: node.message() == "")
 
 
 def test_an_instance_is_ready_once_its_probe_passes(node: Node) -> None:
     probe = Probe(exec=("test", "-e", "/data/ready"), every=0.2)
     with node.supervised() as book:
-        book.put(_assignment(health=Health(ready=probe)))
-        eventually(lambda: _runs(node))
+        book.put(alone(health=Health(ready=probe)))
+        eventually(lambda: node.state() == "running")
         assert not node.reported["shop/web-1"].ready
         (node.folder / "volumes/shop/web-1/data/ready").touch()
         eventually(lambda: node.reported["shop/web-1"].ready)
-
-
-def test_leftovers_go_only_after_full_orders(node: Node) -> None:
-    with node.supervised() as book:
-        book.put(_assignment())
-        eventually(lambda: _runs(node))
-    (node.folder / "assignments/shop/web-1.json").write_text("{damaged")
-    node.reported.clear()
-    with node.supervised() as book:
-        assert book.damaged == {"shop/web-1"}
-        assert node.container("shop/web-1") is not None
-        book.apply(full=True, assignments=())
-        eventually(lambda: node.container("shop/web-1") is None)
 
 
 def test_a_container_whose_live_probe_fails_is_started_again(node: Node) -> None:
     probe = Probe(exec=("test", "!", "-e", "/data/sick"), every=0.2, failures=2)
     sick = node.folder / "volumes/shop/web-1/data/sick"
     with node.supervised() as book:
-        book.put(_assignment(health=Health(live=probe)))
-        eventually(lambda: _runs(node))
-        first = node.container("shop/web-1")
+        book.put(alone(health=Health(live=probe)))
+        first = eventually(node.running)
         sick.touch()
-        eventually(lambda: node.container("shop/web-1").started_at != first.started_at)  # type: ignore[union-attr]
+        eventually(lambda: (now := node.find()) is not None and now.started_at != first.started_at)
         sick.unlink()
-        eventually(lambda: _runs(node) and node.reported["shop/web-1"].restarts >= 1)
+        eventually(lambda: node.running() and node.reported["shop/web-1"].restarts >= 1)
 
 
-def test_many_instances_end_side_by_side(node: Node) -> None:
+def test_leftovers_go_only_after_full_orders(node: Node) -> None:
+    with node.supervised() as book:
+        book.put(alone())
+        eventually(node.running)
+    (node.folder / "assignments/shop/web-1.json").write_text("{damaged")
+    node.reported.clear()
+    with node.supervised() as book:
+        assert book.damaged == {"shop/web-1"}
+        assert node.find() is not None
+        book.apply(full=True, assignments=())
+        eventually(lambda: node.find() is None)
+
+
+def test_many_instances_end_side_by_side(docker_node: Node) -> None:
     """Each takes all of its grace, since `sleep` as the first process does not hear SIGTERM."""
-    many = [
-        msgspec.structs.replace(_assignment(), instance=f"shop/web-{n}", index=n, stop_grace=3.0) for n in range(1, 11)
-    ]
+    node = docker_node
+    many = [msgspec.structs.replace(alone(index=n), stop_grace=3.0) for n in range(1, 11)]
     with node.supervised() as book:
         book.apply(full=True, assignments=many)
         eventually(lambda: all(node.state(a.instance) == "running" for a in many))
-        began = time.monotonic()
         book.apply(full=True, assignments=())
+        eventually(lambda: all(node.state(a.instance) == "stopping" for a in many))
         eventually(lambda: all(node.state(a.instance) == "removed" for a in many))
-        assert time.monotonic() - began < 15.0
-        print(f"10 removed in {time.monotonic() - began:.1f} s")
+
+
+def test_what_ended_while_the_engine_was_away_runs_again_when_it_is_back(fake_node: Node) -> None:
+    node = fake_node
+    assert isinstance(node.engine, FakeEngine)
+    with node.supervised() as book:
+        book.put(alone())
+        before = eventually(node.running)
+        with node.engine.away():
+            node.engine.end(before.name, 9)
+        assert eventually(node.running).id == before.id
+        assert node.running().started_at != before.started_at
+
+
+# -- Several containers with one address --
+
+
+def _all_running(node: Node) -> dict[str, str]:
+    """Container → the engine's id."""
+    return {name: node.running(name).id for name in (PAUSE, "main", "log")}
+
+
+def _started(node: Node) -> list[str]:
+    """When the pause container was started, then when each of the others."""
+    return [node.running(name).started_at for name in (PAUSE, "main", "log")]
+
+
+def test_containers_of_a_group_share_the_address_that_the_pause_container_holds(node: Node) -> None:
+    node.engine.ensure_network(NETWORK)
+    with node.supervised() as book:
+        book.put(group())
+        eventually(lambda: _all_running(node) and node.state() == "running")
+        assert [node.running(name).ip for name in (PAUSE, "main", "log")] == ["10.98.9.5", "", ""]
+        assert [shown.name for shown in node.reported["shop/web-1"].containers] == ["log", "main"]
+        assert node.reported["shop/web-1"].ip == "10.98.9.5"
+
+
+def test_one_container_of_a_group_is_started_again_alone(node: Node) -> None:
+    node.engine.ensure_network(NETWORK)
+    with node.supervised() as book:
+        book.put(group())
+        before = eventually(lambda: _started(node))
+        node.engine.stop(node.running("main").name, 0)
+        eventually(lambda: node.running("main").started_at != before[1])
+        assert [node.running(PAUSE).started_at, node.running("log").started_at] == [before[0], before[2]]
+
+
+def test_when_the_pause_container_ends_all_are_started_again_after_it(node: Node) -> None:
+    node.engine.ensure_network(NETWORK)
+    with node.supervised() as book:
+        book.put(group())
+        ids = eventually(lambda: _all_running(node))
+        before = _started(node)
+        node.engine.stop(node.running(PAUSE).name, 0)
+        eventually(lambda: all(now > then for now, then in zip(_started(node), before, strict=True)))
+        pause, *others = _started(node)
+        assert all(pause < other for other in others), "they would be in the network of the one that ended"
+        assert _all_running(node) == ids
+
+
+def test_when_the_pause_container_is_gone_all_are_made_anew(node: Node) -> None:
+    node.engine.ensure_network(NETWORK)
+    with node.supervised() as book:
+        book.put(group())
+        before = eventually(lambda: _all_running(node))
+        node.engine.remove(node.running(PAUSE).name)
+        eventually(lambda: not set(_all_running(node).values()) & set(before.values()))
+        assert node.running(PAUSE).ip == "10.98.9.5"
+
+
+def test_a_group_that_becomes_one_container_keeps_the_address(node: Node) -> None:
+    node.engine.ensure_network(NETWORK)
+    single = PlannedContainer(name="main", spec=Container(image=IMAGE, command=("sleep", "1000")))
+    with node.supervised() as book:
+        book.put(group())
+        eventually(lambda: _all_running(node))
+        book.put(group(single))
+        eventually(lambda: node.running("main").ip == "10.98.9.5")
+        assert node.find(PAUSE) is None and node.find("log") is None
