@@ -11,9 +11,12 @@ from appliance.errors import ApplianceError
 from appliance.host.files import sync_folder
 from appliance.host.layout import Layout
 
+PROGRAM = Path("/usr/local/bin/appliance")
+"""Where people's shells find the release in use, on a machine's own installation."""
+
 
 def install_release(layout: Layout, file: Path) -> Path:
-    """Copy the package `file` below ``releases/`` and make it current; returns its new path.
+    """Copy the package `file` below ``releases/`` and make it current, also for shells; returns its new path.
 
     A file that is already there with the same bytes is kept, so a running release is never written to. One with
     the same version but other bytes goes beside it, under a name that carries the start of its digest.
@@ -23,7 +26,16 @@ def install_release(layout: Layout, file: Path) -> Path:
     if not (target.exists() and target.stat().st_size == file.stat().st_size and _digest(target) == digest):
         _copy(file, target)
     _point(layout.current, target.parent)
+    if layout.root == Path("/") and not os.path.lexists(PROGRAM):
+        _point(PROGRAM, layout.current / "appliance")
     return target
+
+
+def forget_program(layout: Layout) -> None:
+    """Remove the link that `install_release` made, if it still is ours."""
+    wanted = os.path.relpath(layout.current / "appliance", PROGRAM.parent)
+    if layout.root == Path("/") and PROGRAM.is_symlink() and str(PROGRAM.readlink()) == wanted:
+        PROGRAM.unlink()
 
 
 def is_installed(layout: Layout, file: Path) -> bool:
@@ -60,11 +72,12 @@ def _copy(file: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def _point(link: Path, folder: Path) -> None:
-    wanted = os.path.relpath(folder, link.parent)
+def _point(link: Path, target: Path) -> None:
+    wanted = os.path.relpath(target, link.parent)
     if link.is_symlink() and str(link.readlink()) == wanted:
         return
-    temporary = link.with_name(f".current.{os.getpid()}")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(wanted)
     temporary.replace(link)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from appliance.delivery import engine_traces, launch
 from appliance.delivery.engine_process import EngineProcess, answers
+from appliance.delivery.install import forget_program
 from appliance.delivery.package import Package
 from appliance.delivery.runtime import RUNTIME_HOME, unpack_engine
 from appliance.engine.container import ROOT_LABEL
@@ -64,6 +65,7 @@ def uninstall(layout: Layout, *, purge: bool, tell: Tell) -> list[str]:
             tell(f"removing {folder}")
             shutil.rmtree(folder)
             removed.append(str(folder))
+    forget_program(layout)
     layout.current.unlink(missing_ok=True)
     _forget_root(layout)
     return removed
@@ -111,5 +113,6 @@ def remember_root(layout: Layout) -> None:
 def _forget_root(layout: Layout) -> None:
     marks = RUNTIME_HOME / "roots"
     (marks / layout.root_id).unlink(missing_ok=True)
-    if marks.is_dir() and not any(marks.iterdir()):
+    # A mark whose root is gone belongs to nobody any more.
+    if marks.is_dir() and not any(mark.exists() for mark in marks.iterdir()):
         shutil.rmtree(RUNTIME_HOME, ignore_errors=True)
