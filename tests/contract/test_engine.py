@@ -22,6 +22,7 @@ from appliance.engine.fake_container import Image
 from appliance.engine.fake_program import PROGRAMS, Process
 from appliance.errors import EngineError, EngineUnavailable, NoSuchContainer
 from tests.lab.images import docker_archive
+from tests.lab.registry import RemoteImage, serving
 from tests.lab.waiting import eventually
 
 LABELS = {"appliance.root": "contract"}
@@ -77,6 +78,15 @@ def _sh(script: str) -> tuple[str, ...]:
     return ("sh", "-c", script)
 
 
+REMOTE = RemoteImage("127.0.0.1:5000", "contract/remote")
+
+
+def _registry(reference: str) -> Image:
+    if reference != REMOTE.reference:
+        raise EngineError(f"No {reference}.")
+    return Image(REMOTE.id)
+
+
 @pytest.fixture
 def docker(docker_socket: Path) -> Iterator[Engine]:
     made = DockerEngine(docker_socket)
@@ -89,9 +99,19 @@ def docker(docker_socket: Path) -> Iterator[Engine]:
 @pytest.fixture(params=["fake", "docker"])
 def any_engine(request: pytest.FixtureRequest) -> Engine:
     if request.param == "fake":
-        return FakeEngine({"busybox:lab": Image(f"sha256:{'b' * 64}")}, {**PROGRAMS, **FUNCTIONS})
+        return FakeEngine({"busybox:lab": Image(f"sha256:{'b' * 64}")}, {**PROGRAMS, **FUNCTIONS}, _registry)
     docker: Engine = request.getfixturevalue("docker")
     return docker
+
+
+@pytest.fixture
+def remote(request: pytest.FixtureRequest, any_engine: Engine) -> Iterator[RemoteImage]:
+    """An image that the engine's loopback registry has."""
+    if isinstance(any_engine, FakeEngine):
+        yield REMOTE
+    else:
+        with serving(request.getfixturevalue("engine").host, 5000, REMOTE):
+            yield REMOTE
 
 
 def _run(engine: Engine, settings: ContainerSettings) -> str:
@@ -498,11 +518,24 @@ def test_a_loaded_image_has_the_id_of_its_config_and_runs_its_command(any_engine
     assert state is not None and (state.image_id, state.exit_code) == (expected, 6)
 
 
-def test_what_no_registry_has_is_refused(any_engine: Engine) -> None:
-    reference = f"127.0.0.1:1/contract/none@sha256:{'0' * 64}"
+def test_a_pulled_image_is_found_by_what_was_pulled_and_by_its_id(any_engine: Engine, remote: RemoteImage) -> None:
+    any_engine.pull(remote.reference)
+    any_engine.pull(remote.reference)
+    assert any_engine.image_id(remote.reference) == remote.id
+    assert any_engine.image_id(remote.id) == remote.id
+    any_engine.create(replace(SLEEPER, image=remote.id))
+
+
+def test_what_the_registry_does_not_have_is_refused(any_engine: Engine, remote: RemoteImage) -> None:
+    missing = f"{remote.reference.partition('@')[0]}@sha256:{'0' * 64}"
     with pytest.raises(EngineError):
-        any_engine.pull(reference)
-    assert any_engine.image_id(reference) is None
+        any_engine.pull(missing)
+    assert any_engine.image_id(missing) is None
+
+
+def test_without_a_registry_nothing_is_pulled(any_engine: Engine) -> None:
+    with pytest.raises(EngineError):
+        any_engine.pull(f"127.0.0.1:1/contract/none@sha256:{'0' * 64}")
 
 
 def test_an_engine_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ class Engine:
         self, host: Host, *, dockerd: Path | str = "dockerd", environment: Mapping[str, str] | None = None
     ) -> None:
         """`dockerd` and the environment it needs; Debian's is found on PATH."""
-        self._host = host
+        self.host = host
         self._command = ["env", *(f"{name}={value}" for name, value in (environment or {}).items()), str(dockerd)]
         self._directory = host.directory / "engine"
         self._process: Spawned | None = None
@@ -31,7 +31,7 @@ class Engine:
         (self._directory / "pid").unlink(missing_ok=True)  # after a power cut its number may be somebody else's
         places = ("--data-root", self._directory / "data", "--exec-root", self._directory / "exec")
         listen = ("-H", f"unix://{self.socket}", "-p", self._directory / "pid")
-        self._process = self._host.spawn(*self._command, *places, *listen, "--userland-proxy=false")
+        self._process = self.host.spawn(*self._command, *places, *listen, "--userland-proxy=false")
         eventually(self._answers, timeout=60)
         if not self.docker("images", "-q", BUSYBOX):
             self.load(docker_archive(self._directory / "busybox.tar", BUSYBOX, command=("sleep", "1000000")))
