@@ -36,7 +36,11 @@ class Bundle(Protocol):
     """The images of the package. `name` is ``appliance/NAME``, with or without the release as its tag."""
 
     def image_id(self, name: str) -> str:
-        """The image's id as the engine shows it. Raises NotFound."""
+        """Digest of the image's configuration, ``sha256:…``. Raises NotFound."""
+        ...
+
+    def reference(self, name: str) -> str:
+        """The name and tag that the engine knows once the image is loaded. Raises NotFound."""
         ...
 
     def load(self, name: str) -> None:
@@ -57,7 +61,7 @@ class EngineImages:
 
     def find(self, planned: PlannedContainer) -> str | None:
         try:
-            return self._engine.image_id(self._wanted(planned))
+            return self._found(planned)
         except NotFound:
             return None  # nor will the package have it when it is asked to bring it, and that is when to complain
 
@@ -87,8 +91,7 @@ class EngineImages:
 
     def _fetch(self, planned: PlannedContainer) -> None:
         reference = planned.spec.image
-        wanted = self._wanted(planned)
-        if self._engine.image_id(wanted) is not None:
+        if self._found(planned) is not None:
             return
         if reference.startswith(BUNDLED):
             with self._loads:
@@ -102,16 +105,19 @@ class EngineImages:
                 why="it is neither in the engine, nor in the cluster's registry, nor in the package",
                 next="load it with `appliance image load`",
             )
-        if self._engine.image_id(wanted) is None:
+        if self._found(planned) is None:
             raise EngineError(
                 f"The image {reference} was loaded, but the engine does not have it.",
                 why="what was loaded is another image than the one wanted",
                 next="load the image again with `appliance image load`",
             )
 
-    def _wanted(self, planned: PlannedContainer) -> str:
-        """Raises NotFound for an image that the package should have."""
-        reference = planned.spec.image
-        if reference.startswith(BUNDLED):
-            return self._bundle.image_id(reference)
-        return planned.image_id or planned.pull or reference
+    def _found(self, planned: PlannedContainer) -> str | None:
+        """The engine's id of exactly this image. Raises NotFound for an image that the package should have."""
+        name = planned.spec.image
+        bundled = name.startswith(BUNDLED)
+        wanted = self._bundle.image_id(name) if bundled else planned.image_id or planned.pull or name
+        found = self._engine.image_id(wanted)
+        if found is None and not self._engine.ids_are_configurations():
+            return self._engine.image_id(self._bundle.reference(name) if bundled else planned.pull or name)
+        return found

@@ -15,6 +15,10 @@ class EngineBundle:
         """``sha256:…`` of the image ``appliance/NAME[:RELEASE]``. Raises NotFound."""
         return f"sha256:{self._package.image(name).id}"
 
+    def reference(self, name: str) -> str:
+        """``appliance/NAME:RELEASE``. Raises NotFound."""
+        return self._package.image(name).reference
+
     def load(self, name: str) -> None:
         """Raises NotFound, EngineError, EngineUnavailable."""
         with self._package.image_archive(self._package.image(name)) as archive:

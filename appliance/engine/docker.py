@@ -39,6 +39,7 @@ class DockerEngine:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._client = self._connect(CALL_SECONDS)
+        self._ids_are_configurations: bool | None = None
 
     def version(self) -> str:
         with self._errors("version"):
@@ -139,6 +140,14 @@ class DockerEngine:
                 return str(self._client.inspect_image(reference)["Id"])
         except NoSuchContainer:
             return None
+
+    def ids_are_configurations(self) -> bool:
+        # docs.docker.com, "containerd image store": an id there is the digest of the manifest.
+        if self._ids_are_configurations is None:
+            with self._errors("info"):
+                status = dict(self._client.info().get("DriverStatus") or ())
+            self._ids_are_configurations = status.get("driver-type") != "io.containerd.snapshotter.v1"
+        return self._ids_are_configurations
 
     def pull(self, reference: str) -> None:
         with self._errors(reference):

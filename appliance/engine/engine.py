@@ -185,6 +185,10 @@ class Engine(Protocol):
         """Id of an image that the engine has, by id or reference; None when it has not. Never fetches."""
         ...
 
+    def ids_are_configurations(self) -> bool:
+        """Whether an image's id is the digest of its configuration, as it is unless containerd keeps the images."""
+        ...
+
     def pull(self, reference: str) -> None:
         """Fetch by digest from a loopback registry."""
         ...

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import BinaryIO
 
 from appliance.engine.engine import ContainerSettings, ContainerState, EngineEvent, Execution, NetworkSettings
@@ -32,14 +33,20 @@ def no_registry(reference: str) -> Image:
 
 
 class FakeEngine:
-    """`registry` answers pulls: it returns the image or raises EngineError, and may take its time."""
+    """`registry` answers pulls: it returns the image or raises EngineError, and may take its time.
+
+    `containerd_images`: what is loaded gets another id than its configuration's, as where containerd keeps images.
+    """
 
     def __init__(
         self,
         images: Mapping[str, Image],
         programs: Mapping[str, Program] = PROGRAMS,
         registry: Callable[[str], Image] = no_registry,
+        *,
+        containerd_images: bool = False,
     ) -> None:
+        self._containerd_images = containerd_images
         self._images = dict(images)
         self._programs = programs
         self._registry = registry
@@ -187,6 +194,9 @@ class FakeEngine:
             found = self._image(reference)
             return None if found is None else found.id
 
+    def ids_are_configurations(self) -> bool:
+        return not self._containerd_images
+
     def pull(self, reference: str) -> None:
         self.version()
         image = self._registry(reference)
@@ -199,6 +209,8 @@ class FakeEngine:
             found = _images_in(archive)
         except (tarfile.TarError, KeyError, ValueError) as error:
             raise EngineError("The engine could not load the images.", why=str(error)) from error
+        if self._containerd_images:
+            found = {name: replace(image, id=f"sha256:manifest-of-{image.id[7:]}") for name, image in found.items()}
         with self._call():
             self._images |= found
         if progress is not None:

@@ -46,6 +46,9 @@ class PauseOnly:
             raise NotFound(f"The package has no image {name}.")
         return found
 
+    def reference(self, name: str) -> str:
+        return IMAGE
+
     def load(self, name: str) -> None:
         raise NotFound(f"The package has no image {name}.")
 

@@ -38,6 +38,9 @@ class Package:
             raise NotFound(f"The package has no image {name}.")
         return self._id
 
+    def reference(self, name: str) -> str:
+        return "appliance/pause:1"
+
     def load(self, name: str) -> None:
         self.loads += 1
         self._engine.load(_archive())

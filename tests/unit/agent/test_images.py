@@ -66,6 +66,17 @@ def test_another_image_of_the_same_name_is_not_the_one_wanted() -> None:
     assert images.find(FETCHED) == "sha256:web"
 
 
+def test_an_engine_whose_ids_are_not_configurations_finds_images_by_name() -> None:
+    engine = FakeEngine({}, registry=lambda reference: Image("sha256:manifest"), containerd_images=True)
+    package = Package(engine)
+    images = EngineImages(engine, package)
+    for planned in (PAUSE, FETCHED):
+        assert images.find(planned) is None
+        assert _bring(images, planned) is None
+        assert images.find(planned) not in (None, planned.image_id, PAUSE_ID)
+    assert package.loads == 1
+
+
 def test_an_image_from_the_registry_is_pulled_by_its_digest() -> None:
     asked: list[str] = []
 
