@@ -104,7 +104,7 @@ class AssignmentBook:
                 if assignment.instance != name:
                     raise msgspec.ValidationError(f"it describes {assignment.instance}")
                 self._all[name] = assignment
-            except msgspec.MsgspecError as error:
+            except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError
                 aside = file.with_suffix(".damaged")
                 file.replace(aside)
                 self.damaged.add(name)

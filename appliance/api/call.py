@@ -25,7 +25,7 @@ class Call:
         """The body as a `kind`; raises UsageError when it is not one."""
         try:
             return msgspec.json.decode(self.body or b"{}", type=kind)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             raise UsageError("The request's body is not what this address takes.", why=str(error)) from error
 
     def seconds(self, name: str, default: float, most: float) -> float:

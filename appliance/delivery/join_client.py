@@ -80,7 +80,7 @@ def _prepare(layout: Layout) -> Asked:
         asked = Asked(node_id=f"n-{secrets.token_hex(6)}", ssh_key=pki.make_host_key(layout))
         write_atomic(layout.join_file, msgspec.json.encode(asked))
         return asked
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise LocalStateDamaged(
             "The record of an earlier try to join does not parse.",
             where=str(layout.join_file),
@@ -133,7 +133,7 @@ def _ask(manager: str, authority: bytes, request: JoinRequest) -> JoinAnswer:
         raise _refusal(manager, status, content)
     try:
         return msgspec.json.decode(content, type=JoinAnswer)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise ApplianceError("The manager's answer is not understood.", where=manager, why=str(error)) from error
 
 

@@ -231,7 +231,7 @@ class Package:
             raise PackageDamaged("manifest", "its sha256 is not the one written in the file", where=str(self.path))
         try:
             manifest = msgspec.json.decode(text, type=Manifest)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise PackageDamaged("manifest", str(error), where=str(self.path)) from error
         data_start = PRELUDE_SIZE + _HEADER_SIZE + manifest_size + signature_size
         if why := inconsistency(manifest):

@@ -164,7 +164,7 @@ class Messages[T]:
         del self._rest[: end + 1]
         try:
             return self._decoder.decode(line)
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise LinkDown("A message on the link cannot be read.", why=str(error)) from error
 
     async def send(self, message: msgspec.Struct) -> None:

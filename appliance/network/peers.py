@@ -21,7 +21,7 @@ class PeerFile:
             return msgspec.json.decode(self._path.read_bytes(), type=tuple[Peer, ...])
         except FileNotFoundError:
             return ()
-        except msgspec.MsgspecError as error:
+        except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError
             log.error("%s does not parse (%s); waiting for a manager to name the other nodes", self._path, error)
             return ()
 

@@ -19,7 +19,7 @@ def decode[T](data: bytes, kind: type[T], *, where: str) -> T:
     """Raises LocalStateDamaged, naming `where`, when `data` is not a `kind`."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError
         raise LocalStateDamaged(
             f"What is kept at {where} is not a readable {kind.__name__}.",
             where=where,

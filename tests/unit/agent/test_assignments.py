@@ -38,9 +38,10 @@ def test_full_orders_remove_what_they_do_not_list_except_sidecars(tmp_path: Path
     assert "shop/web-1" not in AssignmentBook(tmp_path).all()
 
 
-def test_a_damaged_file_is_set_aside_until_it_is_sent_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"instance": "shop/\xffeb-1"}', b"[]", b'{"instance": "shop/db-1"}'])
+def test_a_damaged_file_is_set_aside_until_it_is_sent_again(tmp_path: Path, damage: bytes) -> None:
     AssignmentBook(tmp_path).put(_assignment())
-    (tmp_path / "shop/web-1.json").write_text("{")
+    (tmp_path / "shop/web-1.json").write_bytes(damage)
     book = AssignmentBook(tmp_path)
     assert book.damaged == {"shop/web-1"} and (tmp_path / "shop/web-1.damaged").exists()
     book.put(_assignment())

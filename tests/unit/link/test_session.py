@@ -48,7 +48,9 @@ def test_half_a_message_at_the_end_is_no_message() -> None:
     assert received(BEAT[:-3], count=1) == [None]
 
 
-@pytest.mark.parametrize("line", [b"\n", b"{}\n", b'{"type": "rm -rf"}\n', b'{"type": "heartbeat"}\n', b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "line", [b"\n", b"{}\n", b'{"type": "rm -rf"}\n', b'{"type": "heartbeat"}\n', b"\xff\xfe\n", b'{"type": "\xff"}\n']
+)
 def test_what_is_no_message_ends_the_link(line: bytes) -> None:
     with pytest.raises(LinkDown):
         received(line, count=1)
