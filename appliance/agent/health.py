@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 ASKING = 4
 """Probes asked at the same time."""
+EAGER, EAGER_FOR = 0.5, 60.0
+"""Seconds between questions to a container that is not ready yet, and for how long: somebody waits for the answer."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class _Watched:
     target: Target
     due: float
     verdict: bool
+    eager_until: float
     against: int = 0
     """Answers in a row that contradict the verdict."""
     asking: bool = False
@@ -92,7 +95,8 @@ class Health:
             return frozenset(w.target.container for w in found if w.target.kind == "live" and not w.verdict)
 
     def _begin(self, target: Target) -> _Watched:
-        return _Watched(target, self._clock() + target.probe.initial_delay, verdict=target.kind == "live")
+        first = self._clock() + target.probe.initial_delay
+        return _Watched(target, first, verdict=target.kind == "live", eager_until=first + EAGER_FOR)
 
     def _run(self) -> None:
         while True:
@@ -117,10 +121,19 @@ class Health:
         with self._news:
             changed = _count(watched, answer)
             watched.asking = False
-            watched.due = self._clock() + watched.target.probe.every
+            watched.due = self._clock() + _pause(watched, self._clock())
             self._news.notify()
         if changed:
             self._changed(instance)
+
+
+def _pause(watched: _Watched, now: float) -> float:
+    """Seconds until the next question."""
+    every = watched.target.probe.every
+    waited_for = watched.target.kind == "ready" and not watched.verdict and not watched.against
+    if waited_for and now < watched.eager_until:
+        return min(every, EAGER)
+    return every
 
 
 def _count(watched: _Watched, answer: bool) -> bool:

@@ -65,6 +65,6 @@ def nginx(*, number: int, sockets: str, config: str, pki: str) -> Sidecar:
             Mount(source=config, target="/config", read_only=True),
             Mount(source=pki, target="/pki", read_only=True),
         ),
-        ready=Probe(tcp=HTTPS_PORT, port=HTTPS_PORT, every=2.0, timeout=2.0),
+        ready=Probe(tcp=HTTPS_PORT, port=HTTPS_PORT, every=10.0, timeout=3.0),
         files={"nginx.conf": (_CONFIG.replace("@PORT@", str(HTTPS_PORT)), 0o644)},
     )

@@ -27,6 +27,6 @@ def registry(*, number: int, data: str, config: str) -> Sidecar:
         number=number,
         command=("serve", "/config/config.yml"),
         mounts=(Mount(source=data, target="/data"), Mount(source=config, target="/config", read_only=True)),
-        ready=Probe(http="/", port=REGISTRY_PORT, every=2.0, timeout=2.0),
+        ready=Probe(http="/", port=REGISTRY_PORT, every=10.0, timeout=3.0),
         files={"config.yml": (_CONFIG, 0o644)},
     )
