@@ -1,6 +1,5 @@
 """`appliance up`: make this host the first node of a new cluster, or finish what an earlier `up` left."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from appliance.host.interfaces import choose_address
 from appliance.host.layout import Layout
 from appliance.model.addresses import parse_network
 from appliance.model.identity import NodeIdentity
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+from appliance.model.node import NODE_NAME
 
 
 @click.command("up")
@@ -123,7 +121,7 @@ def _renew_sidecars(layout: Layout, identity: NodeIdentity, package: Package) ->
 
 def checked_name(name: str) -> str:
     """Raises UsageError for what cannot be part of a domain name."""
-    if not _NAME.fullmatch(name):
+    if not NODE_NAME.fullmatch(name):
         raise UsageError(
             f"The name {name!r} cannot be used.",
             why="names have lower-case letters, digits and - inside, at most 63 of them",

@@ -20,7 +20,7 @@ from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import Dial
-from appliance.security.ca import fingerprint
+from appliance.security.ca import fingerprint, one_certificate
 from appliance.security.tokens import ParsedToken
 
 PATIENCE = 20.0
@@ -98,8 +98,10 @@ def _ask_any(token: ParsedToken, request: JoinRequest) -> tuple[bytes, JoinAnswe
             return authority, _ask(manager, authority, request)
         except (OSError, http.client.HTTPException) as error:
             failures.append(f"{manager}: {error}")
+        except LinkDown as error:
+            failures.append(f"{manager}: {error.what} {error.why}".rstrip())
     raise LinkDown(
-        "No manager of the cluster can be reached.",
+        "No manager of the cluster answers.",
         why="; ".join(failures),
         next="see that the address is right and nothing between here and there blocks the port, then run it again",
         page="nodes",
@@ -112,8 +114,12 @@ def _authority_of(manager: str, expected: str) -> bytes:
     unchecked.check_hostname = False
     unchecked.verify_mode = ssl.CERT_NONE
     status, content = _call(manager, unchecked, "GET", "/api/ca", b"")
+    if status >= 500:
+        raise _no_manager(manager, status)
     try:
-        known = status == 200 and fingerprint(content) == expected
+        # Only what the fingerprint covers is trusted from here on, not what else was sent along.
+        authority = one_certificate(content)
+        known = fingerprint(authority) == expected
     except ValueError:
         known = False
     if not known:
@@ -123,7 +129,7 @@ def _authority_of(manager: str, expected: str) -> bytes:
             next="make a new token on a manager; if this goes on, somebody may be in between",
             page="security",
         )
-    return content
+    return authority
 
 
 def _ask(manager: str, authority: bytes, request: JoinRequest) -> JoinAnswer:
@@ -142,9 +148,14 @@ def _refusal(manager: str, status: int, content: bytes) -> ApplianceError:
         said = json.loads(content)
         what, why, next_step, page = (str(said.get(key, "")) for key in ("what", "why", "next", "page"))
     except (ValueError, AttributeError):
-        return LinkDown("The manager does not answer as one.", where=manager, why=f"HTTP status {status}")
+        return _no_manager(manager, status)
     kind = LinkDown if said.get("retryable") else Refused
     return kind(what, where=f"manager {manager}", why=why, next=next_step, page=page)
+
+
+def _no_manager(manager: str, status: int) -> LinkDown:
+    """nginx answers already, or still, while the manager behind it does not."""
+    return LinkDown("The manager does not answer as one.", where=manager, why=f"HTTP status {status}")
 
 
 def _call(manager: str, context: ssl.SSLContext, method: str, path: str, body: bytes) -> tuple[int, bytes]:

@@ -1,20 +1,22 @@
 """How a host becomes a node: what it asks of a manager, and what the manager decides.
 
 The joining host makes its id and key before it asks, and keeps both on disk. Asking again with the same id and key
-after a kill gets the same answer, although the token is good for one node only.
+after a kill gets the same answer, although the token is good for one node only. With another key it gets nothing:
+who has a token must not become a node that exists.
 """
 
+import ipaddress
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from appliance import VERSION
-from appliance.errors import Conflict, NotPermitted, Refused
+from appliance.errors import Conflict, NotPermitted, Refused, UsageError
 from appliance.host.layout import Layout
 from appliance.model.cluster import LINK_PORT, JoinToken
-from appliance.model.node import Dial, NodeSpec, Role
+from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
 from appliance.security.ssh import issue_host_certificate
 from appliance.security.tokens import check
 from appliance.store import keys
@@ -56,7 +58,7 @@ class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Joiner:
-    """The manager's side. `authority` is the private key that signs the certificates of the link."""
+    """The manager's side. `layout` holds the authority that signs the certificates of the link."""
 
     def __init__(self, state: State, store: Store, layout: Layout, clock: Callable[[], float]) -> None:
         self._state = state
@@ -66,13 +68,18 @@ class Joiner:
         self._one_at_a_time = threading.Lock()
 
     def join(self, request: JoinRequest) -> JoinAnswer:
-        """Raises NotPermitted for a bad token, Refused for a host that does not fit, Conflict for a taken name."""
+        """Raises NotPermitted for a bad token, Refused for a host that does not fit, Conflict for a taken name.
+
+        UsageError for what no host of ours asks.
+        """
+        _check_form(request)
         with self._one_at_a_time:
             token = self._check(request)
+            authority = (self._layout.pki / "ssh-ca").read_text()
+            certificate = issue_host_certificate(authority, request.ssh_key, request.node_id)
             node = self._state.nodes.get(request.node_id)
-            if node is None:
-                node = self._admit(request, token)
-            return self._answer(node, request)
+            node = self._admit(request, token) if node is None else self._admit_again(node, request, token)
+            return self._answer(node, certificate)
 
     def _check(self, request: JoinRequest) -> JoinToken:
         token = self._state.tokens.get(request.token)
@@ -119,29 +126,39 @@ class Joiner:
             roles=("agent",),
             dial=request.dial,
             joined_at=datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            ssh_key=request.ssh_key,
         )
-        used = msgspec.structs.replace(token, used_by=node.id)
-        revision = self._store.commit(
-            [
-                self._state.nodes.put(node.id, node),
-                self._state.tokens.put(token.id, used),
-                Put(f"{keys.NUMBERS}{number}", encode(node.id)),
-            ],
-            [
-                self._state.nodes.unchanged(node.id),
-                self._state.tokens.unchanged(token.id),
-                Expect(f"{keys.NUMBERS}{number}", 0),
-            ],
-        )
-        self._state.copy.wait_for(revision, 5.0)
+        key = f"{keys.NUMBERS}{number}"
+        self._write(node, token, [Put(key, encode(node.id))], [Expect(key, 0)])
         return node
 
-    def _answer(self, node: NodeSpec, request: JoinRequest) -> JoinAnswer:
+    def _admit_again(self, node: NodeSpec, request: JoinRequest, token: JoinToken) -> NodeSpec:
+        """The host never got, or lost, what was answered; its address may be another one by now."""
+        if node.ssh_key != request.ssh_key:
+            raise NotPermitted(
+                "There is a node with this id and another key.",
+                why="a token lets a new host in; it is not good for the keys of a node that exists",
+                next="on this host: appliance uninstall --purge; then join again",
+                page="nodes",
+            )
+        again = msgspec.structs.replace(node, address=request.address, dial=request.dial)
+        if again != node or not token.used_by:
+            self._write(again, token)
+        return again
+
+    def _write(self, node: NodeSpec, token: JoinToken, more: Sequence[Put] = (), expect: Sequence[Expect] = ()) -> None:
+        used = msgspec.structs.replace(token, used_by=node.id)
+        revision = self._store.commit(
+            [self._state.nodes.put(node.id, node), self._state.tokens.put(token.id, used), *more],
+            [self._state.nodes.unchanged(node.id), self._state.tokens.unchanged(token.id), *expect],
+        )
+        self._state.copy.wait_for(revision, 5.0)
+
+    def _answer(self, node: NodeSpec, certificate: str) -> JoinAnswer:
         cluster = self._state.cluster()
         if cluster is None:
             raise Refused("The cluster is still being set up.", next="try again in a moment")
         managers = [n for n in self._state.nodes.all().values() if "manager" in n.roles]
-        authority = self._layout.pki / "ssh-ca"
         return JoinAnswer(
             node_id=node.id,
             name=node.name,
@@ -151,9 +168,20 @@ class Joiner:
             cluster_name=cluster.name,
             network=cluster.network,
             managers=tuple(f"{manager.address}:{LINK_PORT}" for manager in managers),
-            ssh_authority=authority.with_suffix(".pub").read_text(),
-            host_certificate=issue_host_certificate(authority.read_text(), request.ssh_key, node.id),
+            ssh_authority=(self._layout.pki / "ssh-ca.pub").read_text(),
+            host_certificate=certificate,
         )
+
+
+def _check_form(request: JoinRequest) -> None:
+    """What a host says of itself reaches other nodes' commands and files."""
+    try:
+        ipaddress.IPv4Address(request.address)
+        known = NODE_ID.fullmatch(request.node_id) and NODE_NAME.fullmatch(request.name)
+    except ValueError:
+        known = None
+    if not known:
+        raise UsageError("This is not how a host asks to join.", why="its id, name or address has another form")
 
 
 def _free_name(request: JoinRequest, taken: set[str]) -> str:

@@ -1,5 +1,6 @@
 """A node: one machine, its inventory and how it is reached."""
 
+import re
 from typing import Literal
 
 import msgspec
@@ -8,9 +9,17 @@ Role = Literal["manager", "agent"]
 Dial = Literal["agent", "manager"]
 NodeState = Literal["ready", "unreachable", "joining"]
 
+NODE_ID = re.compile(r"n-[0-9a-f]{12}")
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What can be part of a domain name (RFC 1123)."""
+
 
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided about a node. `id` never changes; `number` (1..254) gives it its part of the overlay."""
+    """What was decided about a node. `id` never changes; `number` (1..254) gives it its part of the overlay.
+
+    `ssh_key` is the public half of the key that it joined with, "" for the one that founded the cluster: nobody else
+    gets a certificate for this node.
+    """
 
     id: str
     name: str
@@ -21,6 +30,7 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     cordoned: bool = False
     joined_at: str = ""
+    ssh_key: str = ""
 
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,6 +76,11 @@ def issue(
     return _pair(builder.sign(signer, hashes.SHA256()), key)
 
 
+def one_certificate(text: bytes) -> bytes:
+    """The first certificate in PEM text, and nothing that stands beside it. Raises ValueError where there is none."""
+    return x509.load_pem_x509_certificate(text).public_bytes(Encoding.PEM)
+
+
 def fingerprint(certificate: bytes) -> str:
     """Lower-case hex SHA-256 of a PEM certificate's DER form."""
     return x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()
