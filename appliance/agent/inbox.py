@@ -16,13 +16,14 @@ class Inbox:
 
     name = "inbox"
 
-    def __init__(self) -> None:
+    def __init__(self, retry: float = RETRY) -> None:
+        self._retry = retry
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def put(self, work: Callable[[], None]) -> None:
-        """`work` is done once; after an OSError again, until it succeeds."""
+        """`work` is done once; after an OSError again, until it succeeds. Any other failure is logged, and its end."""
         self._work.put(work)
 
     def start(self) -> None:
@@ -48,4 +49,7 @@ class Inbox:
                     if str(error) != complaint:
                         complaint = str(error)
                         log.error("a manager's orders cannot be written: %s; trying again", error)
-                    self._stopping.wait(RETRY)
+                    self._stopping.wait(self._retry)
+                except Exception:
+                    log.exception("a manager's orders cannot be carried out")
+                    break
