@@ -1,10 +1,16 @@
 """Tells the link which nodes it has to connect to by itself: those that may not dial a manager."""
 
 from collections.abc import Callable
+from typing import Protocol
 
-from appliance.link.manager_end import ManagerLink
 from appliance.model.cluster import LINK_PORT
 from appliance.store.state import State
+
+
+class Dialler(Protocol):
+    """What a manager's end of the links does here."""
+
+    def set_dial_targets(self, targets: dict[str, tuple[str, int]]) -> None: ...
 
 
 class Dialling:
@@ -12,7 +18,7 @@ class Dialling:
 
     name = "dialling"
 
-    def __init__(self, state: State, link: ManagerLink) -> None:
+    def __init__(self, state: State, link: Dialler) -> None:
         self._state = state
         self._link = link
         self._unsubscribe: Callable[[], None] = lambda: None

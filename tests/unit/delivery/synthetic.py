@@ -34,10 +34,10 @@ def make_image(name: str, *layers: Layer) -> Image:
     return Image(f"appliance/{name}", "1.0.0", config, layers, ("/bin/check",))
 
 
-def make_package(tmp: Path, *, engine: bytes | None = None) -> Path:
-    """Two images that share a layer, an engine, a manual, and a PEX of one file."""
-    shared, first, second = (make_layer(tmp, name) for name in ("shared", "first", "second"))
-    images = [make_image("one", shared, first), make_image("two", shared, second)]
+def make_package(tmp: Path, *, engine: bytes | None = None, names: tuple[str, ...] = ("one", "two")) -> Path:
+    """Images that share a layer, an engine, a manual, and a PEX of one file."""
+    shared = make_layer(tmp, "shared")
+    images = [make_image(name, shared, make_layer(tmp, f"only-{name}")) for name in names]
     manual, pex = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(manual, "w") as archive:
         archive.writestr("pages/verify.md", "# Verify")
