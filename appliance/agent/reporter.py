@@ -8,7 +8,7 @@ from appliance.model.instance import InstanceStatus
 
 log = logging.getLogger(__name__)
 
-COALESCE = 0.05
+COALESCE = 0.1
 """Seconds; a deploy of many instances makes many changes at once."""
 RETRY = 1.0
 

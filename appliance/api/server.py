@@ -168,6 +168,7 @@ class ApiServer:
                 threads=THREADS,
                 connection_limit=2000,
                 asyncore_use_poll=True,
+                asyncore_loop_timeout=30,
                 max_request_body_size=LARGEST_BODY,
                 channel_timeout=120,
                 ident="",

@@ -15,6 +15,8 @@ import click
 from appliance.errors import ApplianceError, LinkDown, NotPermitted, WaitExpired
 from appliance.host.layout import Layout
 
+_LOOK_AGAIN = 0.1
+"""Seconds between two looks at a service that changes all the time."""
 PATIENCE = 60.0
 """Seconds an answer may take before the connection is given up."""
 
@@ -111,6 +113,7 @@ def wait_until_done(client: Client, service: str, timeout: float) -> None:
             _tell(found)
         if found["done"]:
             return
+        time.sleep(min(_LOOK_AGAIN, max(left, 0.0)))
         if left <= 0:
             raise WaitExpired(
                 f"{service} was not as wished within {timeout:g} s; {found['ready']} of {found['wanted']} are ready.",

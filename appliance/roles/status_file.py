@@ -1,6 +1,7 @@
 """What this node's agent knows, in a file: `appliance status` shows it where no manager answers."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from appliance.model.instance import InstanceStatus
 
 LOOK_AGAIN = 2.0
 """Seconds; the link does not say when it comes and goes."""
+NOT_BEFORE = 0.5
+"""Seconds between two writes: a deploy changes instances many times a second, and people read more slowly."""
 
 
 class StatusFile:
@@ -33,6 +36,7 @@ class StatusFile:
         self._identity = identity
         self._link = link
         self._statuses = statuses
+        self._written = -NOT_BEFORE
         self._loop = Loop("status file", self.cycle, interval=LOOK_AGAIN)
         self.wake = self._loop.wake
 
@@ -43,8 +47,14 @@ class StatusFile:
         self._loop.stop()
         self._path.unlink(missing_ok=True)
 
-    def cycle(self) -> None:
-        write_if_changed(self._path, json.dumps(self._seen(), indent=2) + "\n", mode=0o644)
+    def cycle(self) -> float | None:
+        """Write what has changed, or say in how many seconds it may be written."""
+        early = self._written + NOT_BEFORE - time.monotonic()
+        if early > 0:
+            return early
+        if write_if_changed(self._path, json.dumps(self._seen(), indent=2) + "\n", mode=0o644):
+            self._written = time.monotonic()
+        return None
 
     def _seen(self) -> dict[str, Any]:
         link = self._link()
