@@ -5,8 +5,10 @@ DROP when forwarding was off before (docs.docker.com, "Packet filtering and fire
 """
 
 import ctypes
+import itertools
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -53,12 +55,17 @@ def _remove_rules(runtime: EngineRuntime, program: str, table: str, bridge: str)
     lines = _call(runtime, program, "-t", table, "-S").splitlines()
     chains = [line.split()[1] for line in lines if line.startswith("-N ") and line.split()[1].startswith(_PREFIXES)]
     for line in lines:
-        words = line.split()
-        if words[0] == "-A" and words[1] not in chains and ({bridge, *chains} & set(words)):
+        words = shlex.split(line.replace("\\'", "'"))  # iptables escapes both kinds of quotes, a shell one
+        if words[0] == "-A" and words[1] not in chains and _concerns(words, {bridge, *chains}):
             _call(runtime, program, "-t", table, "-D", *words[1:])
     for flag in ("-F", "-X"):
         for chain in chains:
             _call(runtime, program, "-t", table, flag, chain)
+
+
+def _concerns(rule: list[str], names: set[str]) -> bool:
+    """It comes in or goes out by one of the interfaces, or leads to one of the chains; a comment may say anything."""
+    return any(flag in ("-i", "-o", "-j", "-g") and name in names for flag, name in itertools.pairwise(rule))
 
 
 def _remove_if_empty(runtime: EngineRuntime, family: str, table: str) -> None:
