@@ -20,7 +20,10 @@ def install_release(layout: Layout, file: Path) -> Path:
 
     A file that is already there with the same bytes is kept, so a running release is never written to. One with
     the same version but other bytes goes beside it, under a name that carries the start of its digest.
+    One caller at a time: what an interrupted copy left is removed.
     """
+    for abandoned in layout.releases.glob("*/.appliance.*"):
+        abandoned.unlink(missing_ok=True)
     digest = _digest(file)
     target = layout.releases / f"{VERSION}-{digest[:12]}" / "appliance"
     if not (target.exists() and target.stat().st_size == file.stat().st_size and _digest(target) == digest):
@@ -50,9 +53,7 @@ def is_installed(layout: Layout, file: Path) -> bool:
 
 def _copy(file: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in target.parent.glob(".appliance.*"):
-        abandoned.unlink(missing_ok=True)
-    temporary = target.with_name(f".appliance.{os.getpid()}")
+    temporary = target.with_name(".appliance.new")
     try:
         with file.open("rb") as source, temporary.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1024 * 1024)
@@ -77,7 +78,7 @@ def _point(link: Path, target: Path) -> None:
     if link.is_symlink() and str(link.readlink()) == wanted:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary = link.with_name(f".{link.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(wanted)
     temporary.replace(link)
