@@ -10,11 +10,11 @@ from appliance.cli.starting import tell
 
 
 @click.command("uninstall")
-@click.option("--purge", is_flag=True, help="Remove the data as well: the cluster's state, volumes, images.")
+@click.option("--purge", is_flag=True, help="Remove data and keys as well: the cluster's state, volumes, images.")
 @click.option("--yes", is_flag=True, help="Never ask.")
 @root_option
 def command(purge: bool, yes: bool, root: Path) -> None:
-    """End everything and remove the appliance's files; without --purge the data under var/lib stays."""
+    """End everything and remove the appliance's files; without --purge data and keys stay, for a later `up`."""
     from appliance.delivery.takedown import uninstall
 
     layout = layout_of(root)

@@ -51,23 +51,28 @@ def down(
             engine_traces.remove(layout, unpack_engine(package), BRIDGE)
 
 
-def uninstall(layout: Layout, *, purge: bool, tell: Tell) -> list[str]:
-    """Remove our files after `down`; data (`/var/lib/appliance`) only with `purge`. Returns what was removed."""
+def uninstall(layout: Layout, *, purge: bool, tell: Tell, runtime_home: Path = RUNTIME_HOME) -> list[str]:
+    """Remove our files after `down`; returns what was removed.
+
+    Data and keys (`/var/lib/appliance`, `/etc/appliance`) only go with `purge`, and together: neither is of use without
+    the other.
+    """
     removed = []
     if layout.root == Path("/"):
         launch.remove_unit()
-    folders = [layout.run, layout.etc, layout.logs, layout.releases]
+    folders = [layout.run, layout.logs, layout.releases]
     if purge:
-        folders.append(layout.var)
+        folders += [layout.etc, layout.var]
     for folder in folders:
         _refuse_mounts(folder)
+    for folder in folders:
         if folder.exists():
             tell(f"removing {folder}")
             shutil.rmtree(folder)
             removed.append(str(folder))
     forget_program(layout)
     layout.current.unlink(missing_ok=True)
-    _forget_root(layout)
+    _forget_root(layout, runtime_home)
     return removed
 
 
@@ -101,18 +106,18 @@ def _refuse_mounts(folder: Path) -> None:
             )
 
 
-def remember_root(layout: Layout) -> None:
+def remember_root(layout: Layout, runtime_home: Path = RUNTIME_HOME) -> None:
     """The unpacked runtime is shared by all roots of this machine; the last one to go removes it."""
-    marks = RUNTIME_HOME / "roots"
+    marks = runtime_home / "roots"
     marks.mkdir(parents=True, exist_ok=True)
     mark = marks / layout.root_id
     if not mark.is_symlink():
         mark.symlink_to(layout.root.resolve())
 
 
-def _forget_root(layout: Layout) -> None:
-    marks = RUNTIME_HOME / "roots"
+def _forget_root(layout: Layout, runtime_home: Path) -> None:
+    marks = runtime_home / "roots"
     (marks / layout.root_id).unlink(missing_ok=True)
     # A mark whose root is gone belongs to nobody any more.
     if marks.is_dir() and not any(mark.exists() for mark in marks.iterdir()):
-        shutil.rmtree(RUNTIME_HOME, ignore_errors=True)
+        shutil.rmtree(runtime_home, ignore_errors=True)

@@ -54,6 +54,15 @@ def test_down_ends_everything_and_keeps_the_data(one_node: Cluster) -> None:
     assert host.ask("status")["cluster"]["id"] == identity
 
 
+def test_uninstall_keeps_data_and_keys_so_that_up_brings_the_cluster_back(one_node: Cluster) -> None:
+    host = one_node.manager
+    identity = host.ask("status")["cluster"]["id"]
+    host.appliance("uninstall", "--yes", timeout=120)
+    eventually(lambda: not host.pids(), timeout=10)
+    up(host)
+    assert host.ask("status")["cluster"]["id"] == identity
+
+
 def test_uninstall_leaves_the_host_as_it_was(one_node: Cluster) -> None:
     host = one_node.lab.host("clean")
     before = Fingerprint.of(host)
