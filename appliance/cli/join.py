@@ -52,7 +52,8 @@ def command(
     layout, parsed = layout_of(root), parse_token(token)
     if role is not None and role != parsed.role:
         raise Refused(
-            f"This token is for an {parsed.role}.", next=f"make another: appliance token create --role {role}"
+            f"This token is for {'an agent' if parsed.role == 'agent' else 'a manager'}.",
+            next=f"make another: appliance token create --role {role}",
         )
     with Package.open() as package, starting.starting(layout):
         starting.check_package(package)
