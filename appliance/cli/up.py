@@ -53,7 +53,8 @@ def command(
         client = Client(layout.root)
         starting.wait_until(layout, "The cluster", lambda seen: _missing(client, seen))
         result = _result(layout, client)
-    _print(result) if output == "table" else show(result, output)
+        _print(result) if output == "table" else show(result, output)
+        layout.first_password.unlink(missing_ok=True)  # once it has been shown, and not before
 
 
 def _existing(layout: Layout, address: str | None, name: str | None, network: str | None) -> NodeIdentity:
@@ -144,7 +145,7 @@ def _missing(client: Client, seen: starting.Seen) -> str:
 
 
 def _result(layout: Layout, client: Client) -> dict[str, Any]:
-    """The answer; the first password is in it once."""
+    """The answer; the first password is in it until it has been shown."""
     from appliance.roles.founding import ADMIN
 
     cluster = client.get("status")["cluster"]
@@ -152,7 +153,6 @@ def _result(layout: Layout, client: Client) -> dict[str, Any]:
     if layout.first_password.exists():
         password = layout.first_password.read_text().strip()
     token = client.post("tokens", body={"role": "agent"})
-    layout.first_password.unlink(missing_ok=True)
     return {
         "url": cluster["url"],
         "admin_user": ADMIN,
