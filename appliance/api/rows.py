@@ -69,14 +69,16 @@ def _row(
     node: NodeSpec | None,
     node_status: NodeStatus | None,
 ) -> Row:
+    state = state_of(binding, status, node_status)
     row: Row = {
         "instance": instance.name,
         "service": instance.service,
         "deploy": instance.deploy,
         "index": instance.index,
         "node": node.name if node else (binding.node if binding else ""),
-        "state": state_of(binding, status, node_status),
-        "ready": status.ready if status else False,
+        "state": state,
+        # Of a node that cannot be reached nobody knows whether it serves.
+        "ready": status.ready if status and state == "running" else False,
         "ip": binding.ip if binding else "",
         "desired": instance.desired,
         "revision": status.revision if status else instance.revision,

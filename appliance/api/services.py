@@ -7,7 +7,7 @@ from appliance.api.context import Context
 from appliance.api.progress import Changes, Progress, progress
 from appliance.api.rows import instance_rows, service_rows
 from appliance.errors import Conflict, NotFound, Problem, Refused, SpecInvalid, UsageError
-from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.cluster import SYSTEM_SERVICE, Image
 from appliance.model.service import Revision, Service, ServiceHead
 from appliance.store import keys
 from appliance.store.codec import encode
@@ -113,11 +113,12 @@ def apply(context: Context, wish: Apply, author: str) -> dict[str, object]:
         raise Conflict(f"{spec.name} is being deleted.", next="apply again when `appliance ps` shows it no more")
     require_images(context, spec, wish.file)
     known = context.state.revision(spec.name, head.revision) if head else None
-    if head is not None and known is not None and known.spec == spec:
+    images = loaded_images(context, spec)
+    if head is not None and known is not None and known.spec == spec and _ids(known.images) == _ids(images):
         if head.scale:
             _write_head(context, msgspec.structs.replace(head, scale={}))
         return {"service": spec.name, "revision": head.revision, "changed": bool(head.scale)}
-    number = _add_revision(context, spec, head, author, wish.message)
+    number = _add_revision(context, spec, images, head, author, wish.message)
     return {"service": spec.name, "revision": number, "changed": True}
 
 
@@ -185,10 +186,10 @@ def roll_back(context: Context, service: str, to: int, author: str) -> dict[str,
             f"{service} has no revision {to}." if to else f"{service} has no earlier revision.",
             next=f"see: appliance history {service}",
         )
-    if old.spec == revision.spec:
+    if old.spec == revision.spec and _ids(old.images) == _ids(revision.images):
         return {"service": service, "revision": head.revision, "changed": False}
     require_images(context, old.spec, "")
-    number = _add_revision(context, old.spec, head, author, f"rollback to revision {target}")
+    number = _add_revision(context, old.spec, old.images, head, author, f"rollback to revision {target}")
     return {"service": service, "revision": number, "changed": True}
 
 
@@ -211,11 +212,30 @@ def _refuse_unless_expected(head: ServiceHead | None, index: int | None) -> None
         )
 
 
-def _add_revision(context: Context, spec: Service, head: ServiceHead | None, author: str, message: str) -> int:
+def loaded_images(context: Context, spec: Service) -> dict[str, Image]:
+    """The images of the spec that were loaded into the cluster, as they are now."""
+    references = {container.image for deploy in spec.deploys.values() for container in deploy.containers.values()}
+    found = {reference: context.state.images.get(reference) for reference in sorted(references)}
+    return {reference: image for reference, image in found.items() if image is not None}
+
+
+def _ids(images: dict[str, Image]) -> dict[str, str]:
+    return {reference: image.id for reference, image in images.items()}
+
+
+def _add_revision(
+    context: Context, spec: Service, images: dict[str, Image], head: ServiceHead | None, author: str, message: str
+) -> int:
     numbers = [known.number for _, known in context.state.revisions.below(f"{spec.name}/")]
     number = max([*numbers, head.revision if head else 0]) + 1
     revision = Revision(
-        service=spec.name, number=number, spec=spec, author=author, created_at=context.now(), message=message
+        service=spec.name,
+        number=number,
+        spec=spec,
+        author=author,
+        created_at=context.now(),
+        message=message,
+        images=images,
     )
     services = context.state.services
     base = head or ServiceHead(service=spec.name, revision=0)

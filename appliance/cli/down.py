@@ -8,6 +8,7 @@ from appliance.cli.node_options import layout_of, root_option
 from appliance.cli.starting import tell
 from appliance.delivery import node_files
 from appliance.delivery.journal import record
+from appliance.delivery.launch import how_to_start
 from appliance.errors import NotFound
 from appliance.host.layout import Layout
 
@@ -23,9 +24,7 @@ def command(yes: bool, root: Path) -> None:
         click.confirm("Stop everything that the appliance runs on this node?", abort=True, err=True)
     end_everything(layout)
     record(layout, "down")
-    click.echo(
-        "This node is down; its data is kept. Start it again: appliance up (a manager), appliance run (an agent)"
-    )
+    click.echo(f"This node is down; its data is kept. Start it again: {how_to_start(layout)}")
 
 
 def end_everything(layout: Layout) -> None:

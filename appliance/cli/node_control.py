@@ -10,7 +10,9 @@ from appliance.delivery import launch
 
 def stop_node(root: Path) -> None:
     """End `appliance run` and its roles on this node; containers and the engine go on."""
-    if launch.stop(layout_of(root)):
-        click.echo("This node's processes have ended; its containers keep running. Start them again: appliance run")
+    layout = layout_of(root)
+    if launch.stop(layout):
+        again = launch.how_to_start(layout)
+        click.echo(f"This node's processes have ended; its containers keep running. Start them again: {again}")
     else:
         click.echo("Nothing of this node was running.", err=True)

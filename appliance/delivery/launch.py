@@ -93,6 +93,11 @@ def stop(layout: Layout) -> bool:
     return True
 
 
+def how_to_start(layout: Layout) -> str:
+    """The command that starts a stopped node again, for people."""
+    return f"systemctl enable --now {UNIT.stem}" if uses_systemd(layout) else "appliance run"
+
+
 def remove_unit() -> None:
     with contextlib.suppress(FileNotFoundError):
         UNIT.unlink()

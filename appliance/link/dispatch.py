@@ -42,7 +42,7 @@ class Dispatch:
 
     def start(self) -> None:
         state = self._state
-        for table in (state.instances, state.bindings, state.revisions, state.images, state.nodes, state.node_status):
+        for table in (state.instances, state.bindings, state.revisions, state.nodes, state.node_status):
             self._unsubscribe.append(table.subscribe(self._loop.wake))
         self._loop.start()
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from appliance.model.cluster import Image
+
 
 class Port(msgspec.Struct, frozen=True, kw_only=True):
     """A port a container listens on; `publish` also opens it on the address of the instance's node."""
@@ -95,7 +97,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
-    """One accepted version of a service; never changed afterwards. `number` counts from 1 within the service."""
+    """One accepted version of a service; never changed afterwards. `number` counts from 1 within the service.
+
+    `images`: those of the spec that were loaded into the cluster, by reference, as they were then. Another image that
+    is loaded under the same name later belongs to the next revision.
+    """
 
     service: str
     number: int
@@ -103,6 +109,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     created_at: str
     message: str = ""
+    images: dict[str, Image] = {}
 
 
 class ServiceHead(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,8 @@
 """What a node has to run: joined from the wish, the binding, the revision and the images. Pure."""
 
+from collections.abc import Mapping
+
+from appliance.model.cluster import Image
 from appliance.model.instance import Assignment, Binding, Instance, PlannedContainer
 from appliance.model.service import Deploy
 from appliance.store.state import State
@@ -14,16 +17,16 @@ def assignments_for(node_id: str, state: State) -> dict[str, Assignment]:
         instance = state.instances.get(name)
         revision = state.revision(instance.service, instance.revision) if instance else None
         deploy = revision.spec.deploys.get(instance.deploy) if instance and revision else None
-        if instance is not None and deploy is not None:
-            found[name] = assignment(instance, binding, deploy, state)
+        if instance is not None and revision is not None and deploy is not None:
+            found[name] = assignment(instance, binding, deploy, revision.images)
     return found
 
 
-def assignment(instance: Instance, binding: Binding, deploy: Deploy, state: State) -> Assignment:
-    """Images that nobody loaded into the cluster are those of the bundle, which the node finds by reference."""
+def assignment(instance: Instance, binding: Binding, deploy: Deploy, images: Mapping[str, Image]) -> Assignment:
+    """`images` are the revision's; those that nobody loaded are in the bundle, where the node finds them by name."""
     containers = []
     for name, container in deploy.containers.items():
-        image = state.images.get(container.image)
+        image = images.get(container.image)
         containers.append(
             PlannedContainer(
                 name=name, spec=container, image_id=image.id if image else "", pull=image.pull if image else ""

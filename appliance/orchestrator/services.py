@@ -5,10 +5,11 @@ time; what is too much is removed from the highest index down; a deleted service
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
+from appliance.model.cluster import Image
 from appliance.model.instance import Instance, InstanceStatus, instance_name
 from appliance.model.service import Deploy, Service, ServiceHead
 
@@ -45,13 +46,17 @@ Decision = Create | Alter | Forget | ForgetService
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One service as of one moment. `bound`: instances that have a node which exists. `specs`: by revision number."""
+    """One service as of one moment. `bound`: instances that have a node which exists.
+
+    `specs` and `images` (loaded ones, by reference) are by revision number.
+    """
 
     head: ServiceHead
     specs: Mapping[int, Service]
     instances: Mapping[str, Instance]
     bound: frozenset[str]
     statuses: Mapping[str, InstanceStatus]
+    images: Mapping[int, Mapping[str, Image]] = field(default_factory=dict)
 
 
 def decide(seen: Snapshot) -> list[Decision]:
@@ -170,7 +175,15 @@ def _is_current(seen: Snapshot, instance: Instance, deploy: Deploy) -> bool:
     if instance.revision == seen.head.revision:
         return True
     spec = seen.specs.get(instance.revision)
-    return spec is not None and spec.deploys.get(instance.deploy) == deploy
+    if spec is None or spec.deploys.get(instance.deploy) != deploy:
+        return False
+    before, now = (seen.images.get(number, {}) for number in (instance.revision, seen.head.revision))
+    return all(_same_image(before, now, container.image) for container in deploy.containers.values())
+
+
+def _same_image(before: Mapping[str, Image], now: Mapping[str, Image], reference: str) -> bool:
+    known, wanted = before.get(reference), now.get(reference)
+    return (known.id if known else "") == (wanted.id if wanted else "")
 
 
 def _is_ready(seen: Snapshot, instance: Instance) -> bool:

@@ -7,11 +7,11 @@ import contextlib
 import logging
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from appliance.delivery.engine_process import EngineProcess
+from appliance.delivery.package import running_file
 from appliance.errors import ApplianceError, Refused
 from appliance.host.files import write_if_changed
 from appliance.host.layout import Layout
@@ -30,11 +30,9 @@ _THRIFTY = {"MALLOC_ARENA_MAX": "2"}
 
 
 def program(layout: Layout) -> list[str]:
-    """The command that starts this product again: the installed release, or, in a checkout, the sources."""
+    """The command that starts this product again: the installed release, or the file that we were started from."""
     installed = layout.current / "appliance"
-    if installed.exists():
-        return [str(installed)]
-    return [sys.executable, "-m", "appliance"]
+    return [str(installed if installed.exists() else running_file())]
 
 
 class RoleProcess:

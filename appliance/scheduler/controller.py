@@ -1,9 +1,10 @@
 """Binds instances that have no node yet, as long as this manager leads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from appliance.loop import Loop
 from appliance.model.addresses import instance_addresses
+from appliance.model.cluster import Image
 from appliance.model.instance import Instance
 from appliance.model.node import NodeSpec
 from appliance.model.service import Deploy
@@ -67,12 +68,7 @@ class Scheduler:
     def _need(self, instance: Instance) -> Need | None:
         revision = self._state.revision(instance.service, instance.revision)
         deploy = revision.spec.deploys.get(instance.deploy) if revision else None
-        return need_of(instance, deploy, self._architectures(deploy)) if deploy else None
-
-    def _architectures(self, deploy: Deploy) -> frozenset[str]:
-        """Of the images that were loaded; those of the bundle run on every node of the cluster."""
-        images = (self._state.images.get(container.image) for container in deploy.containers.values())
-        return frozenset(_MACHINES.get(image.architecture, image.architecture) for image in images if image)
+        return need_of(instance, deploy, _architectures(deploy, revision.images)) if revision and deploy else None
 
     def _rooms(self, instances: dict[str, Instance]) -> list[Room]:
         cluster = self._state.cluster()
@@ -138,3 +134,9 @@ def need_of(instance: Instance, deploy: Deploy, architectures: frozenset[str]) -
         ),
         architectures=architectures,
     )
+
+
+def _architectures(deploy: Deploy, images: Mapping[str, Image]) -> frozenset[str]:
+    """Of the images that were loaded; those of the bundle run on every node of the cluster."""
+    loaded = (images.get(container.image) for container in deploy.containers.values())
+    return frozenset(_MACHINES.get(image.architecture, image.architecture) for image in loaded if image)
