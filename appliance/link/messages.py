@@ -4,6 +4,8 @@ The agent opens with `Hello`; the manager answers with `Orders` that carry every
 changes. The agent reports what it sees; reports are idempotent, so a repeated or reordered one does no harm.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from appliance.model.instance import Assignment, InstanceStatus
@@ -12,13 +14,16 @@ from appliance.model.node import NodeFacts, Peer
 LARGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes of one line; a longer one ends the session."""
 
+Mac = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?\Z")]
+"""A MAC address or nothing. Other nodes write it into commands, so an agent must not say anything else."""
+
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     """First message of an agent: who it is and everything it runs."""
 
     node: str
     facts: NodeFacts
-    vtep_mac: str
+    vtep_mac: Mac
     statuses: tuple[InstanceStatus, ...]
     clock: float
     """Seconds since the epoch on the agent's clock."""

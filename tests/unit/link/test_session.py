@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from appliance.errors import ApplianceError, EngineError, LinkDown, NoSuchContainer
-from appliance.link.messages import LARGEST_MESSAGE, FromAgent, Heartbeat
+from appliance.link.messages import LARGEST_MESSAGE, FromAgent, Heartbeat, Hello
 from appliance.link.session import Messages, Stream, decode_error, encode_error
+from appliance.model.node import NodeFacts
 
 
 class Tap:
@@ -54,6 +55,15 @@ def test_half_a_message_at_the_end_is_no_message() -> None:
 def test_what_is_no_message_ends_the_link(line: bytes) -> None:
     with pytest.raises(LinkDown):
         received(line, count=1)
+
+
+@pytest.mark.parametrize("mac", ["02:00", "02:00:00:00:00:01\nlink delete eth0", "02:00:00:00:00:01\n", "eth0"])
+def test_an_agent_that_says_anything_but_a_mac_address_ends_the_link(mac: str) -> None:
+    facts = NodeFacts(version="1", architecture="x86_64", cpu=1, memory=1, kernel="6", engine="docker", boot_id="b")
+    hello = Hello(node="n-1", facts=facts, vtep_mac="02:00:00:00:00:01", statuses=(), clock=1.0)
+    assert received(msgspec.json.encode(hello) + b"\n", count=1) == [hello]
+    with pytest.raises(LinkDown):
+        received(msgspec.json.encode(msgspec.structs.replace(hello, vtep_mac=mac)) + b"\n", count=1)
 
 
 def test_an_endless_line_ends_the_link() -> None:
