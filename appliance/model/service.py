@@ -1,5 +1,6 @@
 """A service as its author wants it, after the reader has checked it and put its variables in."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -110,6 +111,16 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     message: str = ""
     images: dict[str, Image] = {}
+
+
+def same_images(deploy: Deploy, before: Mapping[str, Image], now: Mapping[str, Image]) -> bool:
+    """Whether the deploy's containers get the same images from the `images` of two revisions."""
+    references = {container.image for container in deploy.containers.values()}
+    return all(_id(before, reference) == _id(now, reference) for reference in references)
+
+
+def _id(images: Mapping[str, Image], reference: str) -> str:
+    return images[reference].id if reference in images else ""
 
 
 class ServiceHead(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from appliance.model.cluster import Image
 from appliance.model.instance import Instance, InstanceStatus, instance_name
-from appliance.model.service import Deploy, Service, ServiceHead
+from appliance.model.service import Deploy, Service, ServiceHead, same_images
 
 UPDATED_AT_ONCE = 4
 """One instance in so many (at least one) may be changed and not ready yet."""
@@ -177,13 +177,7 @@ def _is_current(seen: Snapshot, instance: Instance, deploy: Deploy) -> bool:
     spec = seen.specs.get(instance.revision)
     if spec is None or spec.deploys.get(instance.deploy) != deploy:
         return False
-    before, now = (seen.images.get(number, {}) for number in (instance.revision, seen.head.revision))
-    return all(_same_image(before, now, container.image) for container in deploy.containers.values())
-
-
-def _same_image(before: Mapping[str, Image], now: Mapping[str, Image], reference: str) -> bool:
-    known, wanted = before.get(reference), now.get(reference)
-    return (known.id if known else "") == (wanted.id if wanted else "")
+    return same_images(deploy, seen.images.get(instance.revision, {}), seen.images.get(seen.head.revision, {}))
 
 
 def _is_ready(seen: Snapshot, instance: Instance) -> bool:

@@ -94,6 +94,28 @@ def test_an_oci_archive_runs_on_every_node(three_nodes: Cluster, tmp_path: Path)
     three_nodes.delete("oci")
 
 
+def test_another_image_of_the_same_name_is_the_next_applys_change(three_nodes: Cluster, tmp_path: Path) -> None:
+    def load(version: str) -> None:
+        three_nodes.load_image(docker_archive(tmp_path / "again.tar", "lab/again:1", files={"version": version}))
+
+    def versions() -> set[str]:
+        rows = three_nodes.ps("again")
+        return {three_nodes.manager.appliance("exec", row["instance"], "--", "cat", "/version").stdout for row in rows}
+
+    load("one")
+    three_nodes.apply(on_every_node("lab/again:1", "again"))
+    before = running(three_nodes.hosts, "again")
+    load("two")
+    three_nodes.manager.appliance("restart", "again/main-0", "--wait")
+    assert versions() == {"one"}
+    assert len(running(three_nodes.hosts, "again").items() & before.items()) == 2
+    three_nodes.apply(on_every_node("lab/again:1", "again"))
+    assert versions() == {"two"}
+    three_nodes.manager.appliance("rollback", "again", "--wait")
+    assert versions() == {"one"}
+    three_nodes.delete("again")
+
+
 def test_loaded_images_are_listed(ticking: Cluster) -> None:
     assert "lab/tool:1" in ticking.manager.appliance("image", "ls").stdout
 
