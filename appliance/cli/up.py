@@ -9,7 +9,7 @@ from appliance.cli import starting
 from appliance.cli.client import Client
 from appliance.cli.node_options import layout_of, root_option, waive_option, waivers
 from appliance.cli.output import Format, format_option, show
-from appliance.delivery import node_files, preflight
+from appliance.delivery import launch, node_files, preflight
 from appliance.delivery.engine_process import find_host_engine
 from appliance.delivery.package import Package
 from appliance.errors import ApplianceError, Refused, UsageError
@@ -18,6 +18,7 @@ from appliance.host.layout import Layout
 from appliance.model.addresses import parse_network
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import NODE_NAME
+from appliance.roles.founding import ADMIN, Wish, found, write_sidecars
 
 
 @click.command("up")
@@ -46,12 +47,13 @@ def command(
         if node_files.is_node(layout):
             identity = _existing(layout, address, name, network)
             starting.install(layout, package)
-            _renew_sidecars(layout, identity, package)
+            if not launch.running(layout):  # a running agent keeps its own copy of them
+                write_sidecars(layout, identity, package)
         else:
             _found(layout, package, address, name, cluster_name, network, waivers(waive), yes)
         starting.start(layout)
         client = Client(layout.root)
-        starting.wait_until(layout, "The cluster", lambda seen: _missing(client, seen))
+        starting.wait_until(layout, "This node", lambda seen: _missing(client, seen))
         result = _result(layout, client)
         _print(result) if output == "table" else show(result, output)
         layout.first_password.unlink(missing_ok=True)  # once it has been shown, and not before
@@ -66,14 +68,14 @@ def _existing(layout: Layout, address: str | None, name: str | None, network: st
             where=str(layout.node_file),
             next="start it: appliance run; to make it a cluster of its own: appliance uninstall --purge, then up",
         )
-    for option, wanted, found in (
+    for option, wanted, known in (
         ("--address", address, identity.address),
         ("--name", name, identity.name),
         ("--network", network, identity.network),
     ):
-        if wanted is not None and wanted != found:
+        if wanted is not None and wanted != known:
             raise Refused(
-                f"This host is a node already, with {option} {found}.",
+                f"This host is a node already, with {option} {known}.",
                 where=str(layout.node_file),
                 why="`up` finishes or starts an installation; it does not change one",
                 next=f"leave {option} out",
@@ -91,8 +93,6 @@ def _found(
     waived: dict[str, str],
     yes: bool,
 ) -> None:
-    from appliance.roles.founding import Wish, found
-
     wished = network or node_files.DEFAULT_NETWORK
     parse_network(wished)
     node_name = checked_name(name or starting.default_name())
@@ -112,14 +112,6 @@ def _found(
     found(layout, wish, package)
 
 
-def _renew_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> None:
-    from appliance.delivery.launch import running
-    from appliance.roles.founding import write_sidecars
-
-    if not running(layout):  # a running agent keeps its own copy of them
-        write_sidecars(layout, identity, package)
-
-
 def checked_name(name: str) -> str:
     """Raises UsageError for what cannot be part of a domain name."""
     if not NODE_NAME.fullmatch(name):
@@ -132,7 +124,7 @@ def checked_name(name: str) -> str:
 
 
 def _missing(client: Client, seen: starting.Seen) -> str:
-    """What a healthy cluster still lacks, "" for nothing."""
+    """What this node still lacks, "" for nothing. Other nodes may be away: they come back by themselves."""
     if not seen:
         return "the container engine and the agent"
     if trouble := starting.instance_trouble(seen):
@@ -141,13 +133,14 @@ def _missing(client: Client, seen: starting.Seen) -> str:
         status = client.get("status")
     except ApplianceError as error:
         return f"the manager ({error.what})"
-    return "" if status["cluster"]["state"] == "healthy" else "the manager to see its node ready"
+    if not any(manager["leader"] for manager in status["managers"]):
+        return "a leader to be elected"
+    ready = any(node["id"] == seen["node"] and node["state"] == "ready" for node in status["nodes"])
+    return "" if ready else "the manager to see its node ready"
 
 
 def _result(layout: Layout, client: Client) -> dict[str, Any]:
     """The answer; the first password is in it until it has been shown."""
-    from appliance.roles.founding import ADMIN
-
     cluster = client.get("status")["cluster"]
     password = ""
     if layout.first_password.exists():
@@ -168,5 +161,5 @@ def _print(result: dict[str, Any]) -> None:
         click.echo(f"  log in    {result['admin_user']}  {result['admin_password']}   (shown only now)")
     else:
         click.echo(f"  log in    {result['admin_user']}, with the password that was shown before")
-    click.echo("  one more node, on that host:")
-    click.echo(f"            {result['join']['agent']}")
+    click.echo("  one more node: copy this file to that host and run there, as root,")
+    click.echo(f"            ./{result['join']['agent']}")

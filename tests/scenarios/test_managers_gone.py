@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.cluster import Cluster, engine_of, running
+from tests.lab.cluster import Cluster, engine_of, running, up
 from tests.lab.images import docker_archive
 from tests.lab.waiting import eventually
 
@@ -95,3 +95,13 @@ def test_the_managers_return_to_the_same_cluster(cluster: Cluster) -> None:
     eventually(converged, timeout=120, every=0.5)
     assert running(cluster.hosts[1:], "keep") == before
     assert engine_of(cluster.manager).containers("appliance.instance")
+
+
+def test_a_manager_starts_although_an_agent_is_away(cluster: Cluster) -> None:
+    away = cluster.hosts[1]
+    for host in (away, cluster.manager):
+        cluster.lab.reboot(host)
+    assert up(cluster.manager)["url"]
+    eventually(lambda: cluster.node_state(away) == "unreachable", timeout=60, every=0.5)
+    away.start()
+    eventually(lambda: cluster.node_state(away) == "ready", timeout=90, every=0.5)
