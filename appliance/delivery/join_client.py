@@ -5,7 +5,6 @@ The host's id and key are on the disk before it asks, so that asking again after
 
 import http.client
 import json
-import secrets
 import ssl
 import time
 
@@ -14,7 +13,7 @@ import msgspec
 from appliance import VERSION
 from appliance.delivery import pki
 from appliance.delivery.joining import JoinAnswer, JoinRequest
-from appliance.delivery.node_files import write_identity
+from appliance.delivery.node_files import new_id, write_identity
 from appliance.errors import ApplianceError, LinkDown, LocalStateDamaged, Refused
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
@@ -77,7 +76,7 @@ def _prepare(layout: Layout) -> Asked:
     try:
         return msgspec.json.decode(layout.join_file.read_bytes(), type=Asked)
     except FileNotFoundError:
-        asked = Asked(node_id=f"n-{secrets.token_hex(6)}", ssh_key=pki.make_host_key(layout))
+        asked = Asked(node_id=new_id("n"), ssh_key=pki.make_host_key(layout))
         write_atomic(layout.join_file, msgspec.json.encode(asked))
         return asked
     except ValueError as error:

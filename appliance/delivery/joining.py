@@ -15,6 +15,7 @@ import msgspec
 from appliance import VERSION
 from appliance.errors import Conflict, NotPermitted, Refused, UsageError
 from appliance.host.layout import Layout
+from appliance.model.addresses import LARGEST_NUMBER
 from appliance.model.cluster import LINK_PORT, JoinToken
 from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
 from appliance.security.ssh import issue_host_certificate
@@ -24,7 +25,6 @@ from appliance.store.codec import encode
 from appliance.store.state import State
 from appliance.store.store import Expect, Put, Store
 
-MOST_NODES = 254
 LARGEST_SKEW = 60.0
 """Seconds by which the joining host's clock may differ: certificates are checked against it."""
 
@@ -115,9 +115,9 @@ class Joiner:
     def _admit(self, request: JoinRequest, token: JoinToken) -> NodeSpec:
         nodes = self._state.nodes.all()
         taken_numbers = {node.number for node in nodes.values()}
-        number = next((n for n in range(1, MOST_NODES + 1) if n not in taken_numbers), None)
+        number = next((n for n in range(1, LARGEST_NUMBER + 1) if n not in taken_numbers), None)
         if number is None:
-            raise Refused(f"The cluster has {MOST_NODES} nodes, which is the most its network has room for.")
+            raise Refused(f"The cluster has {LARGEST_NUMBER} nodes, which is the most its network has room for.")
         node = NodeSpec(
             id=request.node_id,
             name=_free_name(request, {node.name for node in nodes.values()}),

@@ -1,5 +1,7 @@
 """The files that make a host a node: its identity and the first state of a new cluster."""
 
+import secrets
+
 from appliance.errors import LocalStateDamaged, NotFound
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
@@ -7,6 +9,11 @@ from appliance.model.identity import FirstState, NodeIdentity
 from appliance.store.codec import decode, encode
 
 DEFAULT_NETWORK = "10.99.0.0/16"
+
+
+def new_id(kind: str) -> str:
+    """``n-3f9c20d1a8b4``: short enough to type, and no two nodes or clusters share one."""
+    return f"{kind}-{secrets.token_hex(6)}"
 
 
 def read_identity(layout: Layout) -> NodeIdentity:

@@ -18,11 +18,10 @@ from appliance.engine.container import ROOT_LABEL
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError
 from appliance.host.layout import Layout
+from appliance.model.cluster import INSTANCE_BRIDGE, INSTANCE_NETWORK
 
 Tell = Callable[[str], None]
 GRACE = 10.0
-NETWORK = "appliance"
-BRIDGE = "appliance0"
 
 
 def down(
@@ -48,7 +47,7 @@ def down(
         tell("ending the container engine")
         own.stop()
         with Package.open() as package:
-            engine_traces.remove(layout, unpack_engine(package), BRIDGE)
+            engine_traces.remove(layout, unpack_engine(package), INSTANCE_BRIDGE)
 
 
 def uninstall(layout: Layout, *, purge: bool, tell: Tell, runtime_home: Path = RUNTIME_HOME) -> list[str]:
@@ -86,7 +85,7 @@ def _remove_containers(engine: Engine, layout: Layout) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(end, [container.name for container in ours]))
     if not engine.list({ROOT_LABEL: ""}):
-        engine.remove_network(NETWORK)
+        engine.remove_network(INSTANCE_NETWORK)
 
 
 def _has_engine_data(layout: Layout) -> bool:

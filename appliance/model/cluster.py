@@ -8,6 +8,11 @@ ETCD_CLIENT_PORT = 2379
 ETCD_PEER_PORT = 2380
 REGISTRY_PORT = 5000
 
+INSTANCE_NETWORK = "appliance"
+"""The engine's network of a node's instances."""
+INSTANCE_BRIDGE = "appliance0"
+"""Its bridge on the host."""
+
 ETCD_NAME = "etcd.appliance"
 """The DNS name that every etcd member's certificate carries: a client checks one name whichever member it reaches."""
 

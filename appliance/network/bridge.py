@@ -5,7 +5,7 @@ from collections.abc import Callable
 from appliance.engine.engine import Engine, NetworkSettings
 from appliance.loop import Loop
 from appliance.model.addresses import gateway_of, subnet_of
-from appliance.network.overlay import BRIDGE, NETWORK_NAME
+from appliance.model.cluster import INSTANCE_BRIDGE, INSTANCE_NETWORK
 
 
 class Bridge:
@@ -31,8 +31,8 @@ class Bridge:
         """Raises EngineError, EngineUnavailable, ApplianceError (no interface has the node's address)."""
         self._engine.ensure_network(
             NetworkSettings(
-                name=NETWORK_NAME,
-                bridge=BRIDGE,
+                name=INSTANCE_NETWORK,
+                bridge=INSTANCE_BRIDGE,
                 subnet=str(subnet_of(self._network, self._number)),
                 gateway=gateway_of(self._network, self._number),
                 mtu=self._mtu(),

@@ -14,13 +14,12 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.loop import Loop
 from appliance.model.addresses import subnet_of, vtep_address
+from appliance.model.cluster import INSTANCE_BRIDGE
 from appliance.model.node import Peer
 from appliance.network.firewall import Chain, Firewall, chains
 from appliance.network.iproute import batch, listed
 
 DEVICE = "flannel.1"
-BRIDGE = "appliance0"
-NETWORK_NAME = "appliance"
 VNI = 1
 PORT = 8472
 OVERHEAD = 50
@@ -98,7 +97,7 @@ class Overlay:
                 batch("ip", [f"link delete {DEVICE}"])
 
     def _chains(self) -> tuple[Chain, ...]:
-        return chains(self._network, self._number, BRIDGE, DEVICE)
+        return chains(self._network, self._number, INSTANCE_BRIDGE, DEVICE)
 
     def _device(self) -> None:
         """Make our vxlan device, or make it anew, unless it is as it should be."""

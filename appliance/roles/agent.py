@@ -23,11 +23,11 @@ from appliance.host import facts
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
 from appliance.link.messages import Hello, Orders, Peers
-from appliance.model.cluster import LINK_PORT
+from appliance.model.cluster import INSTANCE_NETWORK, LINK_PORT
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import InstanceStatus
 from appliance.network.bridge import Bridge
-from appliance.network.overlay import NETWORK_NAME, Overlay
+from appliance.network.overlay import Overlay
 from appliance.network.peers import PeerFile
 from appliance.roles.channels import NodeChannels
 from appliance.roles.signals import Signals
@@ -56,7 +56,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     peer_file = PeerFile(layout.peers_file)
     overlay = overlay_of(identity, unpack_engine(package))
     overlay.reconcile(peer_file.read())
-    places = NodePlaces(layout.root_id, NETWORK_NAME, str(layout.volumes), str(layout.hosts_file))
+    places = NodePlaces(layout.root_id, INSTANCE_NETWORK, str(layout.volumes), str(layout.hosts_file))
     inbox = Inbox()
 
     def hello() -> Hello:

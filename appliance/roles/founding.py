@@ -3,7 +3,6 @@
 Until the identity is on the disk nothing runs and nothing counts: a try that was killed is begun anew.
 """
 
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,7 +38,7 @@ class Wish:
 def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
     """Make this host the first manager; it has to be no node yet."""
     now = time.time()
-    node_id, cluster_id = new_id("n"), new_id("c")
+    node_id, cluster_id = node_files.new_id("n"), node_files.new_id("c")
     authority = pki.make_cluster_keys(layout, wish.cluster_name, node_id, wish.address, now)
     password = new_password()
     write_atomic(layout.first_password, password + "\n")
@@ -81,11 +80,6 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
         for mount in (mount for container in sidecar.assignment.containers for mount in container.mounts):
             Path(mount.source).mkdir(parents=True, exist_ok=True, mode=0o700)
         book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
-
-
-def new_id(kind: str) -> str:
-    """``n-3f9c20d1a8b4``: short enough to type, and no two nodes or clusters share one."""
-    return f"{kind}-{secrets.token_hex(6)}"
 
 
 def _first_state(identity: NodeIdentity, authority: str, password: str, now: float) -> FirstState:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity, load_ssh_public_key
 
-from appliance.delivery.joining import LARGEST_SKEW, MOST_NODES, JoinAnswer
+from appliance.delivery.joining import LARGEST_SKEW, JoinAnswer
 from appliance.errors import Conflict, NotPermitted, Refused, UsageError
+from appliance.model.addresses import LARGEST_NUMBER
 from appliance.model.node import NodeSpec
 from appliance.store import keys
 from appliance.store.codec import encode
@@ -187,13 +188,13 @@ def test_the_network_has_room_for_254_nodes(cluster: Joinable) -> None:
     def node(number: int) -> NodeSpec:
         return NodeSpec(id=f"n-{number:012x}", name=f"h{number}", number=number, address=f"10.0.1.{number}")
 
-    for number in range(2, MOST_NODES + 1):
+    for number in range(2, LARGEST_NUMBER + 1):
         made = node(number)
         cluster.cluster.write(cluster.state.nodes.put(made.id, made))
     with pytest.raises(Refused) as full:
         let_in(cluster, 999, address="10.0.2.1")
     assert "254" in full.value.what
-    last = node(MOST_NODES)
+    last = node(LARGEST_NUMBER)
     revision = cluster.cluster.context.store.commit([Delete(f"{keys.NODES}{last.id}")])
     assert cluster.state.copy.wait_for(revision, 5)
-    assert let_in(cluster, 999, address="10.0.2.1").number == MOST_NODES
+    assert let_in(cluster, 999, address="10.0.2.1").number == LARGEST_NUMBER
