@@ -12,7 +12,7 @@ from typing import Literal
 
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError
-from appliance.model.service import Probe
+from appliance.model.container import Probe
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from appliance.agent.instance_step import Action, Create
 from appliance.engine.container import CONTAINER_LABEL, PAUSE, needs_pause
 from appliance.engine.engine import ContainerSettings
 from appliance.errors import ApplianceError
+from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer
-from appliance.model.service import Container
 
 _PAUSE = PlannedContainer(name=PAUSE, spec=Container(image=PAUSE_IMAGE))
 

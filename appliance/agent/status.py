@@ -1,12 +1,12 @@
 """An instance's status, worked out from what was seen. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from appliance.agent.instance_step import Memory
 from appliance.engine.container import CONTAINER_LABEL, PAUSE, RESTART_LABEL
 from appliance.engine.engine import ContainerState
 from appliance.model.instance import Assignment, ContainerStatus, InstanceState, InstanceStatus
+from appliance.model.moment import now_text
 
 
 def status_of(
@@ -37,7 +37,7 @@ def status_of(
         revision=assignment.revision,
         restart=restart if containers else assignment.restart,
         restarts=sum(container.restarts for container in shown),
-        since=before.since if before is not None and before.state == state else _now(),
+        since=before.since if before is not None and before.state == state else now_text(),
         message=trouble or _why_down(state, shown, containers),
         containers=shown,
     )
@@ -65,7 +65,3 @@ def _why_down(
         return "ended for want of memory"
     ended = [f"{c.name} ended with code {c.exit_code}" for c in shown if c.exit_code is not None]
     return "; ".join(ended)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

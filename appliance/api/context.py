@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import Unavailable
+from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
 from appliance.security.accounts import SessionBook
 from appliance.store.state import State
@@ -51,4 +51,4 @@ class Context:
             )
 
     def now(self) -> str:
-        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return text_of_seconds(self.clock(), "seconds")

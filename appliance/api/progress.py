@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.api.rows import state_of
+from appliance.model.definition import definition
 from appliance.model.instance import Instance, instance_name
-from appliance.model.service import Revision, ServiceHead, same_images
+from appliance.model.service import Revision, ServiceHead
 from appliance.store import keys
 from appliance.store.state import State
 
@@ -78,10 +79,8 @@ def _up_to_date(state: State, instance: Instance, revision: Revision, deploy: st
     """Whether the instance's revision asks for the same deploy as the wanted one does."""
     if instance.revision == revision.number:
         return True
-    older, wanted = state.revision(instance.service, instance.revision), revision.spec.deploys[deploy]
-    if older is None or older.spec.deploys.get(deploy) != wanted:
-        return False
-    return same_images(wanted, older.images, revision.images)
+    older = state.revision(instance.service, instance.revision)
+    return older is not None and definition(older, deploy) == definition(revision, deploy)
 
 
 def _is_ready(state: State, name: str) -> bool:

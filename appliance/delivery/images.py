@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from appliance.errors import Refused, Unavailable
 from appliance.model.cluster import REGISTRY_PORT, Image
+from appliance.model.moment import text_of
 
 REGISTRY = f"127.0.0.1:{REGISTRY_PORT}"
 MOST_MEMBERS = 50_000
@@ -294,7 +295,7 @@ def _push(archive: Archive, image: ArchivedImage, reference: str, registry: str,
         pull=f"{REGISTRY}/{repository}@sha256:{hashlib.sha256(manifest).hexdigest()}",
         architecture=str(json.loads(image.config).get("architecture", "")),
         size=sum(blob.size for blob in image.layers),
-        loaded_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        loaded_at=text_of(datetime.now(UTC), "seconds"),
     )
 
 

@@ -8,7 +8,6 @@ who has a token must not become a node that exists.
 import ipaddress
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -17,6 +16,7 @@ from appliance.errors import Conflict, NotPermitted, Refused, UsageError
 from appliance.host.layout import Layout
 from appliance.model.addresses import LARGEST_NUMBER
 from appliance.model.cluster import LINK_PORT, JoinToken
+from appliance.model.moment import text_of_seconds
 from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
 from appliance.security.ssh import issue_host_certificate
 from appliance.security.tokens import check
@@ -125,7 +125,7 @@ class Joiner:
             address=request.address,
             roles=("agent",),
             dial=request.dial,
-            joined_at=datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            joined_at=text_of_seconds(self._clock(), "seconds"),
             ssh_key=request.ssh_key,
         )
         key = f"{keys.NUMBERS}{number}"

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 from appliance import VERSION
 from appliance.host.layout import Layout
+from appliance.model.moment import text_of
 
 
 def record(layout: Layout, text: str) -> None:
     """Durable when it returns."""
-    moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    moment = text_of(datetime.now(UTC), "seconds")
     layout.journal.parent.mkdir(parents=True, exist_ok=True)
     with layout.journal.open("a", encoding="utf-8") as file:
         file.write(f"{moment} release {VERSION}: {' '.join(text.split())}\n")

@@ -146,7 +146,7 @@ def _digest(assignment: Assignment, planned: PlannedContainer, ports: tuple[Publ
             spec.env,
             spec.user,
             spec.volumes,
-            spec.resources,
+            {"cpu": spec.resources.cpu, "memory": spec.resources.memory},
             ports,
             planned.mounts,
             planned.capabilities,

@@ -27,8 +27,6 @@ from appliance.link.messages import (
     Heartbeat,
     Hello,
     LogsRequest,
-    Orders,
-    Peers,
     Report,
 )
 from appliance.link.session import (
@@ -42,6 +40,7 @@ from appliance.link.session import (
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
 from appliance.model.node import Dial
+from appliance.model.usage import NodeUsage
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ class LinkState:
 
 
 class AgentLink:
-    """A component. `hello`, `on_orders` and `on_peers` are called on the link's loop and must be quick.
+    """A component. `hello`, `on_message` and `usage` are called on the link's loop and must be quick.
 
     `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `authority` is the link
     authority's public key, `key` and `certificate` the node's host key, as text in OpenSSH's form.
@@ -85,18 +84,18 @@ class AgentLink:
         key: str,
         certificate: str,
         hello: Callable[[], Hello],
-        on_orders: Callable[[Orders], None],
-        on_peers: Callable[[Peers], None],
+        on_message: Callable[[FromManager], None],
         channels: Channels,
         dial: Dial = "agent",
         listen: tuple[str, int] = ("", 0),
+        usage: Callable[[], NodeUsage | None] = lambda: None,
     ) -> None:
         self._managers = managers
         self._dial = dial
         self._listen_at = listen
         self._hello = hello
-        self._on_orders = on_orders
-        self._on_peers = on_peers
+        self._on_message = on_message
+        self._usage = usage
         self.channels = channels
         self._options = asyncssh.SSHServerConnectionOptions(
             server_factory=lambda: _Server(self, asyncssh.import_public_key(authority)),
@@ -210,14 +209,11 @@ class AgentLink:
         await messages.send(self._hello())
         state = self._state = LinkState(manager, time.time())
         log.info("connected to manager %s", manager)
-        beating = asyncio.ensure_future(_beat(messages))
+        beating = asyncio.ensure_future(self._beat(messages))
         reporting = asyncio.ensure_future(self._send_reports(messages, arrived))
         try:
             while (message := await messages.receive()) is not None:
-                if isinstance(message, Orders):
-                    self._on_orders(message)
-                else:
-                    self._on_peers(message)
+                self._on_message(message)
         finally:
             beating.cancel()
             reporting.cancel()
@@ -239,14 +235,13 @@ class AgentLink:
             arrived.clear()
             await arrived.wait()
 
-
-async def _beat(messages: Messages[FromManager]) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT)
-        try:
-            await messages.send(Heartbeat(clock=time.time()))
-        except LinkDown:
-            return
+    async def _beat(self, messages: Messages[FromManager]) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            try:
+                await messages.send(Heartbeat(clock=time.time(), usage=self._usage()))
+            except LinkDown:
+                return
 
 
 class _Server(asyncssh.SSHServer):

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from appliance.link.messages import Orders, Peers
+from appliance.link.messages import FromManager, Orders, Peers
 from appliance.loop import Loop
 from appliance.model.instance import Assignment
 from appliance.model.node import Peer
@@ -20,7 +20,7 @@ AssignmentsFor = Callable[[str, State], dict[str, Assignment]]
 class Outlet(Protocol):
     """The manager's end of the links."""
 
-    def send(self, node_id: str, message: Orders | Peers) -> None: ...
+    def send(self, node_id: str, message: FromManager) -> None: ...
 
     def connected(self) -> set[str]: ...
 

@@ -24,8 +24,6 @@ from appliance.link.messages import (
     FromManager,
     Heartbeat,
     Hello,
-    Orders,
-    Peers,
     Report,
 )
 from appliance.link.session import ALGORITHMS, CONTROL, HEARTBEAT, HOST_CERTIFICATE, SILENCE, Messages, Stream
@@ -160,7 +158,7 @@ class ManagerLink:
         with self._lock:
             return set(self._nodes)
 
-    def send(self, node_id: str, message: Orders | Peers) -> None:
+    def send(self, node_id: str, message: FromManager) -> None:
         """Queue a message; dropped when the node is not connected, since it gets everything after its next hello."""
         self.loop.call_soon_threadsafe(self._queue, node_id, message)
 

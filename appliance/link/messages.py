@@ -10,6 +10,7 @@ import msgspec
 
 from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.node import NodeFacts, Peer
+from appliance.model.usage import NodeUsage
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes of one line; a longer one ends the session."""
@@ -36,16 +37,26 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
+    """`usage`: the newest measurement of what the node and its instances use; None before the first."""
+
     clock: float
+    usage: NodeUsage | None = None
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
-    """What the node has to run. With `full`, instances not listed are to be removed (sidecars excepted)."""
+    """What the node has to run. With `full`, instances that are neither listed nor in `keep` are to be removed
+    (sidecars excepted); those of `keep` follow in orders of their own, since a message has a largest size.
+
+    `secrets`: plain text by reference (``shop/db-password@3``), of everything in `assignments`. The node keeps them
+    sealed; they appear in no other message, and never in a log.
+    """
 
     full: bool
     assignments: tuple[Assignment, ...] = ()
     forget: tuple[str, ...] = ()
     """Instances that are gone from the store after the node reported them removed."""
+    keep: tuple[str, ...] = ()
+    secrets: dict[str, str] = {}
 
 
 class Peers(msgspec.Struct, frozen=True, kw_only=True, tag="peers"):
@@ -55,8 +66,32 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True, tag="peers"):
     names: dict[str, str]
 
 
+class Gates(msgspec.Struct, frozen=True, kw_only=True, tag="gates"):
+    """Service → the highest rank whose instances may start after a start of their node.
+
+    A service that is not listed has nothing to wait for.
+    """
+
+    open: dict[str, int]
+
+
+class EntryRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests for `host` ("" : any) below `path` go to one of `backends` (``IP:PORT`` of ready instances)."""
+
+    service: str
+    host: str
+    path: str
+    backends: tuple[str, ...]
+
+
+class Entries(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):
+    """All entry rules of the cluster, for a node that serves them."""
+
+    rules: tuple[EntryRule, ...]
+
+
 FromAgent = Hello | Report | Heartbeat
-FromManager = Orders | Peers
+FromManager = Orders | Peers | Gates | Entries
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import batched
 
 from appliance.errors import Conflict
@@ -12,6 +11,7 @@ from appliance.link.messages import Hello, Report
 from appliance.loop import Loop
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import InstanceStatus
+from appliance.model.moment import now_text
 from appliance.model.node import NodeState, NodeStatus
 from appliance.store.state import Change, State, await_copy
 from appliance.store.store import Store
@@ -51,7 +51,7 @@ class Reports:
         self._loop.stop()
 
     def hello(self, node_id: str, message: Hello) -> None:
-        status = NodeStatus(id=node_id, state="ready", since=_now(), facts=message.facts, vtep_mac=message.vtep_mac)
+        status = NodeStatus(id=node_id, state="ready", since=now_text(), facts=message.facts, vtep_mac=message.vtep_mac)
         with self._lock:
             self._nodes[node_id] = status
             self._connected.add(node_id)
@@ -149,14 +149,10 @@ class Reports:
 
 
 def _in_state(status: NodeStatus, state: NodeState) -> NodeStatus:
-    since = status.since if status.state == state else _now()
+    since = status.since if status.state == state else now_text()
     return NodeStatus(id=status.id, state=state, since=since, facts=status.facts, vtep_mac=status.vtep_mac)
 
 
 def _differs(known: NodeStatus, status: NodeStatus) -> bool:
     """Anything but the time of a state that did not change."""
     return (known.state, known.facts, known.vtep_mac) != (status.state, status.facts, status.vtep_mac)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

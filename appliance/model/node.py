@@ -14,6 +14,29 @@ NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """What can be part of a domain name (RFC 1123)."""
 
 
+class Reserve(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node keeps for itself; None : the usual share. `cpu` in thousandths of a core, `memory` in bytes."""
+
+    cpu: int | None = None
+    memory: int | None = None
+
+
+class Gpu(msgspec.Struct, frozen=True, kw_only=True):
+    """`id` is the driver's own name for it (NVIDIA: its UUID)."""
+
+    id: str
+    model: str
+
+
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
+    """A block device of the node. `medium`: nvme, ssd or hdd; `size` in bytes."""
+
+    name: str
+    medium: str
+    size: int
+    model: str = ""
+
+
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided about a node. `id` never changes; `number` (1..254) gives it its part of the overlay.
 
@@ -28,7 +51,12 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[Role, ...] = ("agent",)
     dial: Dial = "agent"
     labels: dict[str, str] = {}
+    taints: dict[str, str] = {}
+    """Key → value ("" : none). Only what tolerates all of them is placed here; what runs already stays."""
     cordoned: bool = False
+    draining: bool = False
+    """Its instances are being moved to other nodes; it is cordoned as well."""
+    reserve: Reserve = Reserve()
     joined_at: str = ""
     ssh_key: str = ""
 
@@ -46,6 +74,12 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Name and version of the container engine, e.g. ``docker 26.1.5``."""
     boot_id: str
     os: str = ""
+    gpus: tuple[Gpu, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    storage: dict[str, int] = {}
+    """Medium → bytes of the file system on which volumes of this medium lie; "" is where those without one lie."""
+    devices: tuple[str, ...] = ()
+    """Paths of the device files that containers may ask for."""
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):

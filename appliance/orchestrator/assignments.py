@@ -1,10 +1,13 @@
-"""What a node has to run: joined from the wish, the binding, the revision and the images. Pure."""
+"""What a node has to run: joined from the wish, the binding and the revision. Pure."""
 
 from collections.abc import Mapping
 
 from appliance.model.cluster import Image
-from appliance.model.instance import Assignment, Binding, Instance, PlannedContainer
-from appliance.model.service import Deploy
+from appliance.model.container import Container
+from appliance.model.definition import hooks_of, part, secrets_of
+from appliance.model.instance import Assignment, Binding, Instance, PlannedContainer, PlannedFile
+from appliance.model.job import JobPlan
+from appliance.model.service import Revision
 from appliance.store.state import State
 
 
@@ -16,22 +19,19 @@ def assignments_for(node_id: str, state: State) -> dict[str, Assignment]:
             continue
         instance = state.instances.get(name)
         revision = state.revision(instance.service, instance.revision) if instance else None
-        deploy = revision.spec.deploys.get(instance.deploy) if instance and revision else None
-        if instance is not None and revision is not None and deploy is not None:
-            found[name] = assignment(instance, binding, deploy, revision.images)
+        planned = assignment(instance, binding, revision) if instance and revision else None
+        if planned is not None:
+            found[name] = planned
     return found
 
 
-def assignment(instance: Instance, binding: Binding, deploy: Deploy, images: Mapping[str, Image]) -> Assignment:
-    """`images` are the revision's; those that nobody loaded are in the bundle, where the node finds them by name."""
-    containers = []
-    for name, container in deploy.containers.items():
-        image = images.get(container.image)
-        containers.append(
-            PlannedContainer(
-                name=name, spec=container, image_id=image.id if image else "", pull=image.pull if image else ""
-            )
-        )
+def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assignment | None:
+    """None when the revision has neither a deploy nor a job of the instance's name."""
+    deploy = part(revision.spec, instance.deploy)
+    if deploy is None:
+        return None
+    job = revision.spec.jobs.get(instance.deploy)
+    one_shot = dict.fromkeys(hook.image for hook in hooks_of(deploy) if hook.image)
     return Assignment(
         instance=instance.name,
         service=instance.service,
@@ -41,8 +41,41 @@ def assignment(instance: Instance, binding: Binding, deploy: Deploy, images: Map
         rank=deploy.rank,
         desired=instance.desired,
         restart=instance.restart,
+        generation=instance.generation,
         ip=binding.ip,
-        containers=tuple(containers),
+        host_network=deploy.host_network,
+        containers=tuple(_planned(name, container, revision) for name, container in deploy.containers.items()),
         volumes=deploy.volumes,
         stop_grace=deploy.stop_grace,
+        hooks=deploy.hooks,
+        hook_images=tuple(_image(reference, revision.images) for reference in one_shot),
+        job=JobPlan(type=job.type, retries=job.retries, timeout=job.timeout) if job else None,
+        gpus=binding.gpus,
+    )
+
+
+def _planned(name: str, container: Container, revision: Revision) -> PlannedContainer:
+    """Images that nobody loaded are in the bundle, where the node finds them by name."""
+    image = revision.images.get(container.image)
+    configs = revision.spec.configs
+    return PlannedContainer(
+        name=name,
+        spec=container,
+        image_id=image.id if image else "",
+        pull=image.pull if image else "",
+        files=tuple(
+            PlannedFile(path=config.path, text=config.text, mode=config.mode, template=config.template)
+            for config in (configs[each] for each in container.configs)
+        ),
+        secrets={each: revision.secrets.get(each, 0) for each in secrets_of(container, configs)},
+    )
+
+
+def _image(reference: str, images: Mapping[str, Image]) -> PlannedContainer:
+    image = images.get(reference)
+    return PlannedContainer(
+        name=reference,
+        spec=Container(image=reference),
+        image_id=image.id if image else "",
+        pull=image.pull if image else "",
     )

@@ -65,8 +65,7 @@ class Orchestrator:
         revisions = [state.revision(service, number) for number in numbers]
         return Snapshot(
             head=head,
-            specs={revision.number: revision.spec for revision in revisions if revision is not None},
-            images={revision.number: revision.images for revision in revisions if revision is not None},
+            revisions={revision.number: revision for revision in revisions if revision is not None},
             instances=instances,
             bound=frozenset(name for name, each in state.bindings.below(f"{service}/") if each.node in nodes),
             statuses=dict(state.instance_status.below(f"{service}/")),

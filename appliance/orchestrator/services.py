@@ -5,13 +5,13 @@ time; what is too much is removed from the highest index down; a deleted service
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
-from appliance.model.cluster import Image
+from appliance.model.definition import definition
 from appliance.model.instance import Instance, InstanceStatus, instance_name
-from appliance.model.service import Deploy, Service, ServiceHead, same_images
+from appliance.model.service import Deploy, Revision, Service, ServiceHead
 
 UPDATED_AT_ONCE = 4
 """One instance in so many (at least one) may be changed and not ready yet."""
@@ -48,15 +48,14 @@ Decision = Create | Alter | Forget | ForgetService
 class Snapshot:
     """One service as of one moment. `bound`: instances that have a node which exists.
 
-    `specs` and `images` (loaded ones, by reference) are by revision number.
+    `revisions` are by number.
     """
 
     head: ServiceHead
-    specs: Mapping[int, Service]
+    revisions: Mapping[int, Revision]
     instances: Mapping[str, Instance]
     bound: frozenset[str]
     statuses: Mapping[str, InstanceStatus]
-    images: Mapping[int, Mapping[str, Image]] = field(default_factory=dict)
 
 
 def decide(seen: Snapshot) -> list[Decision]:
@@ -64,10 +63,10 @@ def decide(seen: Snapshot) -> list[Decision]:
     forget: list[Decision] = [Forget(name) for name in gone]
     if seen.head.deleted:
         return forget + list(_take_down(seen, frozenset(gone)))
-    spec = seen.specs.get(seen.head.revision)
-    if spec is None:
+    revision = seen.revisions.get(seen.head.revision)
+    if revision is None:
         return forget
-    return forget + list(_remove_surplus(seen, spec)) + list(_build_up(seen, spec))
+    return forget + list(_remove_surplus(seen, revision.spec)) + list(_build_up(seen, revision.spec))
 
 
 def _is_gone(seen: Snapshot, instance: Instance) -> bool:
@@ -91,8 +90,8 @@ def _take_down(seen: Snapshot, gone: frozenset[str]) -> Iterator[Decision]:
 
 
 def _rank(seen: Snapshot, instance: Instance) -> int:
-    spec = seen.specs.get(instance.revision)
-    deploy = spec.deploys.get(instance.deploy) if spec else None
+    revision = seen.revisions.get(instance.revision)
+    deploy = revision.spec.deploys.get(instance.deploy) if revision else None
     return deploy.rank if deploy else 0
 
 
@@ -174,10 +173,10 @@ def _is_current(seen: Snapshot, instance: Instance, deploy: Deploy) -> bool:
     """An older revision will do when it asks for the same deploy: nothing is restarted for a change elsewhere."""
     if instance.revision == seen.head.revision:
         return True
-    spec = seen.specs.get(instance.revision)
-    if spec is None or spec.deploys.get(instance.deploy) != deploy:
+    older, wanted = seen.revisions.get(instance.revision), seen.revisions.get(seen.head.revision)
+    if older is None or wanted is None:
         return False
-    return same_images(deploy, seen.images.get(instance.revision, {}), seen.images.get(seen.head.revision, {}))
+    return definition(older, deploy.name) == definition(wanted, deploy.name)
 
 
 def _is_ready(seen: Snapshot, instance: Instance) -> bool:

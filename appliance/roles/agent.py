@@ -22,7 +22,7 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
-from appliance.link.messages import Hello, Orders, Peers
+from appliance.link.messages import FromManager, Hello, Orders, Peers
 from appliance.model.cluster import INSTANCE_NETWORK, LINK_PORT
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import InstanceStatus
@@ -76,6 +76,13 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         inbox.put(lambda: hosts.update(peers.names))
         inbox.put(lambda: peer_file.write(peers.peers))
 
+    def received(message: FromManager) -> None:
+        match message:
+            case Orders():
+                ordered(message)
+            case Peers():
+                peers_changed(message)
+
     def report(statuses: tuple[InstanceStatus, ...]) -> None:
         link.report(statuses)
         status_file.wake()
@@ -87,8 +94,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         key=keys.key,
         certificate=keys.certificate,
         hello=hello,
-        on_orders=ordered,
-        on_peers=peers_changed,
+        on_message=received,
         channels=NodeChannels(engine, book, layout.root_id),
         dial=identity.dial,
         listen=(identity.address, LINK_PORT),

@@ -5,7 +5,6 @@ Until the identity is on the disk nothing runs and nothing counts: a try that wa
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
@@ -15,6 +14,7 @@ from appliance.host.files import write_atomic, write_if_changed
 from appliance.host.layout import Layout
 from appliance.model.cluster import HTTPS_PORT, LINK_PORT, Cluster, User
 from appliance.model.identity import FirstState, NodeIdentity
+from appliance.model.moment import text_of_seconds
 from appliance.model.node import NodeSpec
 from appliance.security.accounts import hash_password, new_password
 from appliance.security.ca import fingerprint
@@ -83,7 +83,7 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
 
 
 def _first_state(identity: NodeIdentity, authority: str, password: str, now: float) -> FirstState:
-    moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    moment = text_of_seconds(now, "seconds")
     return FirstState(
         cluster=Cluster(
             id=identity.cluster_id,

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from datetime import UTC, datetime
 
 from appliance import VERSION
 from appliance.api.context import Context
@@ -20,6 +19,7 @@ from appliance.link.messages import Hello
 from appliance.link.reports import Reports
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
+from appliance.model.moment import now_text
 from appliance.orchestrator.assignments import assignments_for
 from appliance.orchestrator.controller import Orchestrator
 from appliance.roles.dialling import Dialling
@@ -112,7 +112,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
 
     election = Election(store, identity.id, lead_changed)
     orchestrator = Orchestrator(store, state, election.term)
-    scheduler = Scheduler(store, state, election.term, _now)
+    scheduler = Scheduler(store, state, election.term, now_text)
     reports = Reports(state, store)
 
     def greeted(node_id: str, hello: Hello) -> None:
@@ -163,7 +163,3 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     )
     dialling = Dialling(state, link)
     return Group("manager", [mirror, election, orchestrator, scheduler, reports, link, dispatch, dialling, live, api])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -21,7 +21,7 @@ class Need:
     instance: str
     deploy: str
     """``shop/web``: what the spread counts."""
-    require: tuple[tuple[str, str], ...] = ()
+    require: tuple[tuple[str, tuple[str, ...]], ...] = ()
     spread: str = "node"
     cpu: int = 0
     memory: int = 0
@@ -86,11 +86,11 @@ def explain(need: Need, counts: dict[str, int], nodes: int) -> str:
 
 def _labels(need: Need, room: Room) -> bool:
     labels = room.node.labels
-    return all(labels.get(key) == value for key, value in need.require)
+    return all(labels.get(key) in values for key, values in need.require)
 
 
 def _wanted_labels(need: Need) -> str:
-    return " and ".join(f"{key}={value}" for key, value in need.require)
+    return " and ".join(f"{key}={'|'.join(values)}" for key, values in need.require)
 
 
 def _wanted_ports(need: Need) -> str:

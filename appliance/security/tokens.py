@@ -15,6 +15,7 @@ import msgspec
 
 from appliance.errors import UsageError
 from appliance.model.cluster import JoinToken
+from appliance.model.moment import text_of
 from appliance.model.node import Role
 
 PREFIX = "APPL1."
@@ -82,4 +83,4 @@ def _digest(secret: str) -> str:
 
 
 def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return text_of(moment, "seconds")

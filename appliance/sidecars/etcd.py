@@ -1,8 +1,8 @@
 """The etcd sidecar: the cluster's state, reachable with a certificate of the cluster's CA only."""
 
 from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT
+from appliance.model.container import Probe
 from appliance.model.instance import Mount
-from appliance.model.service import Probe
 from appliance.sidecars.sidecar import Sidecar, sidecar
 
 METRICS_PORT = 2381

@@ -1,8 +1,8 @@
 """The nginx sidecar: TLS in front of the manager's API and pages, with a certificate of the cluster's CA."""
 
 from appliance.model.cluster import HTTPS_PORT
+from appliance.model.container import Probe
 from appliance.model.instance import Mount
-from appliance.model.service import Probe
 from appliance.sidecars.sidecar import Sidecar, sidecar
 
 _CONFIG = """worker_processes 1;

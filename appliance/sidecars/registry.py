@@ -1,8 +1,8 @@
 """The registry sidecar: where nodes pull users' images from, by way of their own loopback address."""
 
 from appliance.model.cluster import REGISTRY_PORT
+from appliance.model.container import Probe
 from appliance.model.instance import Mount
-from appliance.model.service import Probe
 from appliance.sidecars.sidecar import Sidecar, sidecar
 
 _CONFIG = f"""version: 0.1

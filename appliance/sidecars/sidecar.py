@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.container import Container, Health, Probe
 from appliance.model.instance import Assignment, Mount, PlannedContainer
-from appliance.model.service import Container, Health, Probe
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from appliance.errors import Problem, SpecInvalid
+from appliance.model import container as parts
 from appliance.model import service as model
 from appliance.spec.schema import (
     LATER,
@@ -140,21 +141,24 @@ class _Reading:
             replicas=text.replicas,
             containers=containers,
             volumes={each: model.Volume(**volume.model_dump()) for each, volume in text.volumes.items()},
-            placement=model.Placement(**text.placement.model_dump()),
+            placement=model.Placement(
+                require={label: (value,) for label, value in text.placement.require.items()},
+                spread=text.placement.spread,
+            ),
             stop_grace=text.stop_grace,
         )
 
-    def _container(self, where: Path, text: ContainerText, deploy: DeployText) -> model.Container:
+    def _container(self, where: Path, text: ContainerText, deploy: DeployText) -> parts.Container:
         for volume in text.volumes:
             if volume not in deploy.volumes:
                 hint = _suggestion(volume, deploy.volumes) or "; list it under the deploy's volumes"
                 self._add((*where, "volumes", volume), f"the deploy has no volume {volume}{hint}")
-        ports = {each: model.Port(**port.model_dump()) for each, port in text.ports.items()}
-        health = model.Health(
+        ports = {each: parts.Port(**port.model_dump()) for each, port in text.ports.items()}
+        health = parts.Health(
             live=self._probe((*where, "health", "live"), text.health.live, ports),
             ready=self._probe((*where, "health", "ready"), text.health.ready, ports),
         )
-        return model.Container(
+        return parts.Container(
             image=text.image,
             entrypoint=_tuple(text.entrypoint),
             command=_tuple(text.command),
@@ -162,17 +166,17 @@ class _Reading:
             ports=ports,
             volumes=dict(text.volumes),
             health=health,
-            resources=model.Resources(**text.resources.model_dump()),
+            resources=parts.Resources(**text.resources.model_dump()),
             user=text.user,
         )
 
-    def _probe(self, where: Path, text: ProbeText | None, ports: Mapping[str, model.Port]) -> model.Probe | None:
+    def _probe(self, where: Path, text: ProbeText | None, ports: Mapping[str, parts.Port]) -> parts.Probe | None:
         if text is None:
             return None
         asked = text.tcp if text.tcp is not None else text.port
         field = "tcp" if text.tcp is not None else "port"
         port = 0 if asked is None else self._port_number((*where, field), asked, ports)
-        return model.Probe(
+        return parts.Probe(
             exec=_tuple(text.exec),
             http=text.http,
             tcp=port if text.tcp is not None else None,
@@ -184,7 +188,7 @@ class _Reading:
             initial_delay=text.initial_delay,
         )
 
-    def _port_number(self, where: Path, asked: str, ports: Mapping[str, model.Port]) -> int:
+    def _port_number(self, where: Path, asked: str, ports: Mapping[str, parts.Port]) -> int:
         """0 after a problem."""
         if asked in ports:
             return ports[asked].port
@@ -193,7 +197,7 @@ class _Reading:
         self._add(where, f"the container has no port {asked}{_suggestion(asked, ports)}")
         return 0
 
-    def _refuse_clashes(self, where: Path, containers: Mapping[str, model.Container]) -> None:
+    def _refuse_clashes(self, where: Path, containers: Mapping[str, parts.Container]) -> None:
         """The containers of a deploy share one address."""
         seen: dict[tuple[str, int], str] = {}
         for name, container in containers.items():

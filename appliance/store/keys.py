@@ -7,7 +7,12 @@
 /appliance/images/REFERENCE                        Image            API
 /appliance/nodes/ID                                NodeSpec         API (join, label, cordon)
 /appliance/services/NAME                           ServiceHead      API
-/appliance/revisions/SERVICE/NUMBER                Revision         API
+/appliance/revisions/SERVICE/NUMBER                Revision         API (removed by the orchestrator)
+/appliance/secrets/SERVICE/NAME/VERSION            Secret           API (removed by the orchestrator)
+/appliance/rollouts/SERVICE                        Rollout          orchestrator
+/appliance/autoscale/SERVICE/DEPLOY                Autoscaled       orchestrator
+/appliance/jobs/SERVICE/JOB                        JobState         orchestrator
+/appliance/runs/SERVICE/JOB/NUMBER                 JobRun           orchestrator
 /appliance/instances/SERVICE/DEPLOY-INDEX          Instance         orchestrator
 /appliance/bindings/SERVICE/DEPLOY-INDEX           Binding          scheduler
 /appliance/refusals/SERVICE/DEPLOY-INDEX           Refusal          scheduler
@@ -25,6 +30,11 @@ NUMBERS = ROOT + "numbers/"
 NODES = ROOT + "nodes/"
 SERVICES = ROOT + "services/"
 REVISIONS = ROOT + "revisions/"
+SECRETS = ROOT + "secrets/"
+ROLLOUTS = ROOT + "rollouts/"
+AUTOSCALE = ROOT + "autoscale/"
+JOBS = ROOT + "jobs/"
+RUNS = ROOT + "runs/"
 INSTANCES = ROOT + "instances/"
 BINDINGS = ROOT + "bindings/"
 REFUSALS = ROOT + "refusals/"
@@ -35,3 +45,13 @@ INSTANCE_STATUS = ROOT + "status/instances/"
 def revision_key(service: str, number: int) -> str:
     """Zero-padded, so that the store's key order is the order of revisions."""
     return f"{REVISIONS}{service}/{number:08d}"
+
+
+def secret_name(service: str, name: str, version: int) -> str:
+    """Within the table of secrets; versions in the order of keys."""
+    return f"{service}/{name}/{version:08d}"
+
+
+def run_name(service: str, job: str, number: int) -> str:
+    """Within the table of runs; runs in the order of keys."""
+    return f"{service}/{job}/{number:08d}"

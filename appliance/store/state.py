@@ -11,8 +11,10 @@ from typing import Protocol
 from appliance.errors import Unavailable
 from appliance.model.cluster import Cluster, Image, JoinToken, User
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
+from appliance.model.job import JobRun, JobState
 from appliance.model.node import NodeSpec, NodeStatus
-from appliance.model.service import Revision, ServiceHead
+from appliance.model.secret import Secret
+from appliance.model.service import Autoscaled, Revision, Rollout, ServiceHead
 from appliance.store import keys
 from appliance.store.codec import decode, encode
 from appliance.store.store import MOST_OPERATIONS, Delete, Entry, Expect, Put, Store
@@ -102,6 +104,11 @@ class State:
         self.images = Table(copy, keys.IMAGES, Image)
         self.nodes = Table(copy, keys.NODES, NodeSpec)
         self.services = Table(copy, keys.SERVICES, ServiceHead)
+        self.secrets = Table(copy, keys.SECRETS, Secret)
+        self.rollouts = Table(copy, keys.ROLLOUTS, Rollout)
+        self.autoscale = Table(copy, keys.AUTOSCALE, Autoscaled)
+        self.jobs = Table(copy, keys.JOBS, JobState)
+        self.runs = Table(copy, keys.RUNS, JobRun)
         self.instances = Table(copy, keys.INSTANCES, Instance)
         self.bindings = Table(copy, keys.BINDINGS, Binding)
         self.refusals = Table(copy, keys.REFUSALS, Refusal)

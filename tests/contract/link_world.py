@@ -12,7 +12,7 @@ from typing import Any, Literal
 from appliance.errors import NoSuchContainer
 from appliance.link.agent_end import AgentLink
 from appliance.link.manager_end import ManagerLink
-from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers
+from appliance.link.messages import ExecRequest, FromManager, Hello, LogsRequest, Orders, Peers
 from appliance.model.node import Dial, NodeFacts
 from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
 from tests.lab.waiting import eventually
@@ -137,8 +137,7 @@ class World:
             key=key,
             certificate=issue_host_certificate(authority or self.authority, public, node),
             hello=lambda: hello,
-            on_orders=self.orders.append,
-            on_peers=self.peers.append,
+            on_message=self._received,
             channels=self.containers,
             dial=self.dial,
             listen=(self.nodes_at.address, 0),
@@ -148,6 +147,13 @@ class World:
         if self.dial == "manager":
             self.manager.set_dial_targets({node: (self.nodes_at.address, agent.port)})
         return agent
+
+    def _received(self, message: FromManager) -> None:
+        match message:
+            case Orders():
+                self.orders.append(message)
+            case Peers():
+                self.peers.append(message)
 
     def connected_agent(self) -> AgentLink:
         agent = self.agent()

@@ -13,8 +13,9 @@ from appliance.engine.container import PAUSE, ROOT_LABEL, NodePlaces, container_
 from appliance.engine.engine import ContainerState, Engine, NetworkSettings
 from appliance.engine.fake_program import PROGRAMS, Process
 from appliance.errors import NotFound
+from appliance.model.container import Container, Health
 from appliance.model.instance import Assignment, InstanceStatus, PlannedContainer
-from appliance.model.service import Container, Health, Volume
+from appliance.model.service import Volume
 from tests.lab import waiting
 
 ROOT = "unit-agent"

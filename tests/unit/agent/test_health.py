@@ -7,7 +7,7 @@ import pytest
 
 from appliance.agent.health import Health, Target
 from appliance.engine.fake import FakeEngine
-from appliance.model.service import Probe
+from appliance.model.container import Probe
 from tests.lab.waiting import eventually
 
 HOUR = 3600.0

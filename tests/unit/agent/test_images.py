@@ -10,8 +10,8 @@ from appliance.agent.images import PULLS, EngineImages
 from appliance.engine.fake import FakeEngine
 from appliance.engine.fake_container import Image
 from appliance.errors import ApplianceError, EngineError
+from appliance.model.container import Container
 from appliance.model.instance import PlannedContainer
-from appliance.model.service import Container
 from tests.lab.waiting import eventually
 from tests.unit.agent.package import PAUSE_ID, Package
 

@@ -13,8 +13,8 @@ from appliance.engine.container import PAUSE
 from appliance.engine.docker import DockerEngine
 from appliance.engine.fake import FakeEngine
 from appliance.engine.fake_container import Image
+from appliance.model.container import Container, Health, Probe
 from appliance.model.instance import PlannedContainer
-from appliance.model.service import Container, Health, Probe
 from tests.unit.agent.node import FUNCTIONS, IMAGE, NETWORK, Node, alone, eventually, group
 
 

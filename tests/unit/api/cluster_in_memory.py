@@ -14,9 +14,10 @@ from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import NotPermitted, SpecInvalid
 from appliance.errors import Problem as SpecProblem
 from appliance.model.cluster import Cluster, User
+from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.node import NodeSpec, NodeStatus
-from appliance.model.service import Container, Deploy, Service
+from appliance.model.service import Deploy, Service
 from appliance.security.accounts import SessionBook, hash_password
 from appliance.store import keys
 from appliance.store.codec import encode

@@ -15,8 +15,9 @@ from appliance.engine.container import (
     settings_for,
 )
 from appliance.engine.engine import BindMount, ContainerSettings, PublishedPort
+from appliance.model.container import Container, Health, Port, Probe, Resources
 from appliance.model.instance import Assignment, Mount, PlannedContainer
-from appliance.model.service import Container, Health, Port, Probe, Resources, Volume
+from appliance.model.service import Volume
 
 PLACES = NodePlaces("3f2a", "appliance", "/var/lib/appliance/volumes", "/run/appliance/hosts")
 NAMES = BindMount("/run/appliance/hosts", "/etc/hosts", read_only=True)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceState, InstanceStatus
 from appliance.model.node import NodeFacts, NodeSpec, NodeState, NodeStatus
-from appliance.model.service import Container, Deploy, Revision, Service
+from appliance.model.service import Deploy, Revision, Service
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.memory import MemoryStore

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.link.dispatch import Dispatch
-from appliance.link.messages import Orders, Peers
+from appliance.link.messages import FromManager, Orders, Peers
 from appliance.model.node import Peer
 from appliance.orchestrator.assignments import assignments_for
 from tests.lab.waiting import eventually
@@ -17,15 +17,15 @@ class Outbox:
 
     def __init__(self) -> None:
         self.nodes = {"n1", "n2"}
-        self.sent: list[tuple[str, Orders | Peers]] = []
+        self.sent: list[tuple[str, FromManager]] = []
 
     def connected(self) -> set[str]:
         return set(self.nodes)
 
-    def send(self, node_id: str, message: Orders | Peers) -> None:
+    def send(self, node_id: str, message: FromManager) -> None:
         self.sent.append((node_id, message))
 
-    def take(self) -> list[tuple[str, Orders | Peers]]:
+    def take(self) -> list[tuple[str, FromManager]]:
         """What was sent since it was last asked, by node."""
         taken, self.sent = sorted(self.sent, key=lambda pair: pair[0]), []
         return taken

@@ -6,8 +6,9 @@ import pytest
 
 from appliance.errors import Conflict
 from appliance.model.cluster import Cluster
+from appliance.model.container import Container
 from appliance.model.node import NodeFacts, NodeSpec, NodeStatus
-from appliance.model.service import Container, Deploy, Revision, Service, ServiceHead
+from appliance.model.service import Deploy, Revision, Service, ServiceHead
 from appliance.orchestrator.assignments import assignments_for
 from appliance.orchestrator.controller import Orchestrator
 from appliance.scheduler.controller import Scheduler

@@ -1,8 +1,9 @@
 """Another image under a known name: the next revision's matter, never that of instances which run."""
 
 from appliance.model.cluster import Image
+from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
-from appliance.model.service import Container, Deploy, Service, ServiceHead
+from appliance.model.service import Deploy, Revision, Service, ServiceHead
 from appliance.orchestrator.assignments import assignment
 from appliance.orchestrator.services import Alter, Snapshot, decide
 
@@ -20,6 +21,10 @@ def image(number: int) -> Image:
     )
 
 
+def revision(number: int, found: Image) -> Revision:
+    return Revision(service="shop", number=number, spec=SPEC, author="a", created_at="", images={"shop/web:1": found})
+
+
 def running(*images: Image) -> Snapshot:
     """Instance 0 runs revision 1; the last of the revisions, which differ in their images only, is wanted."""
     instance = Instance(name="shop/web-0", service="shop", deploy="web", index=0, revision=1)
@@ -27,11 +32,10 @@ def running(*images: Image) -> Snapshot:
     numbers = range(1, len(images) + 1)
     return Snapshot(
         head=ServiceHead(service="shop", revision=len(images)),
-        specs=dict.fromkeys(numbers, SPEC),
+        revisions={number: revision(number, found) for number, found in zip(numbers, images, strict=True)},
         instances={instance.name: instance},
         bound=frozenset({instance.name}),
         statuses={instance.name: status},
-        images={number: {"shop/web:1": found} for number, found in zip(numbers, images, strict=True)},
     )
 
 
@@ -48,5 +52,6 @@ def test_another_image_of_the_next_revision_is_an_update() -> None:
 def test_an_assignment_has_the_image_of_its_revision() -> None:
     instance = Instance(name="shop/web-0", service="shop", deploy="web", index=0, revision=1)
     binding = Binding(instance="shop/web-0", node="n1", ip="10.99.1.2", bound_at="")
-    made = assignment(instance, binding, SPEC.deploys["web"], {"shop/web:1": image(1)})
+    made = assignment(instance, binding, revision(1, image(1)))
+    assert made is not None
     assert (made.containers[0].image_id, made.containers[0].pull) == (image(1).id, image(1).pull)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import msgspec
 
+from appliance.model.container import Container
 from appliance.model.instance import Instance, InstanceStatus
-from appliance.model.service import Container, Deploy, Service, ServiceHead
+from appliance.model.service import Deploy, Revision, Service, ServiceHead
 from appliance.orchestrator.services import Alter, Create, Decision, Forget, ForgetService, Snapshot, decide
 
 
@@ -19,7 +20,14 @@ def spec(*deploys: Deploy) -> Service:
 
 def snapshot(*specs: Service, **head: object) -> Snapshot:
     found = msgspec.convert({"service": "s", "revision": len(specs), **head}, ServiceHead)
-    return Snapshot(found, dict(enumerate(specs, 1)), {}, frozenset(), {})
+    return Snapshot(found, revisions(*specs), {}, frozenset(), {})
+
+
+def revisions(*specs: Service) -> dict[int, Revision]:
+    return {
+        number: Revision(service="s", number=number, spec=each, author="a", created_at="")
+        for number, each in enumerate(specs, 1)
+    }
 
 
 def written(seen: Snapshot, decisions: list[Decision]) -> Snapshot:
@@ -79,7 +87,7 @@ def test_what_is_as_wanted_needs_no_decision() -> None:
 def test_an_update_touches_a_quarter_at_a_time() -> None:
     old, new = spec(deploy("web", 0, 8)), spec(deploy("web", 0, 8, "a:2"))
     seen = settle(snapshot(old))
-    seen = replace(seen, head=ServiceHead(service="s", revision=2), specs={1: old, 2: new})
+    seen = replace(seen, head=ServiceHead(service="s", revision=2), revisions=revisions(old, new))
     first = decide(seen)
     assert len(names(first)) == 2
     assert decide(written(seen, first)) == []
@@ -89,7 +97,7 @@ def test_an_update_touches_a_quarter_at_a_time() -> None:
 def test_an_update_leaves_deploys_alone_that_it_does_not_change() -> None:
     old, new = spec(deploy("db"), deploy("web")), spec(deploy("db"), deploy("web", image="a:2"))
     seen = settle(snapshot(old))
-    seen = settle(replace(seen, head=ServiceHead(service="s", revision=2), specs={1: old, 2: new}))
+    seen = settle(replace(seen, head=ServiceHead(service="s", revision=2), revisions=revisions(old, new)))
     assert {name: each.revision for name, each in seen.instances.items()} == {"s/db-0": 1, "s/web-0": 2}
 
 
@@ -98,7 +106,7 @@ def test_a_broken_instance_is_updated_before_those_that_serve() -> None:
     seen = settle(snapshot(old))
     statuses = dict(seen.statuses)
     statuses["s/web-2"] = msgspec.structs.replace(statuses["s/web-2"], ready=False)
-    seen = replace(seen, head=ServiceHead(service="s", revision=2), specs={1: old, 2: new}, statuses=statuses)
+    seen = replace(seen, head=ServiceHead(service="s", revision=2), revisions=revisions(old, new), statuses=statuses)
     assert names(decide(seen)) == ["s/web-2"]
 
 

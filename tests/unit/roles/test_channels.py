@@ -12,8 +12,8 @@ from appliance.engine.fake_container import Image
 from appliance.engine.fake_program import PROGRAMS, Process
 from appliance.errors import NotFound
 from appliance.link.messages import ExecRequest, LogsRequest
+from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer
-from appliance.model.service import Container
 from appliance.roles.channels import NodeChannels
 
 ROOT = "0123456789ab"

@@ -64,7 +64,7 @@ def test_memory_for_the_node_itself_is_not_given_away() -> None:
 
 
 def test_labels_architecture_and_readiness_are_required() -> None:
-    assert "lacks the label zone=b" in place([need(require=(("zone", "b"),))], [room(1)]).refusals[0].reason
+    assert "lacks the label zone=b" in place([need(require=(("zone", ("b",)),))], [room(1)]).refusals[0].reason
     assert "is not aarch64" in place([need(architectures=frozenset({"aarch64"}))], [room(1)]).refusals[0].reason
     assert "is not ready" in place([need()], [room(1, ready=False)]).refusals[0].reason
 

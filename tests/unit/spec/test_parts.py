@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance.model.service import Container, Deploy, Service
+from appliance.model.container import Container
+from appliance.model.service import Deploy, Service
 from appliance.spec.diff import diff
 from appliance.spec.quantities import cpu, duration, size
 from appliance.spec.variables import substitute
