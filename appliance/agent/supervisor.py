@@ -17,9 +17,9 @@ from appliance.agent.health import Health, Target
 from appliance.agent.images import ImageSource
 from appliance.agent.instance_step import Action, Create, Memory, Remove, Seen, Start, Step, Stop, step
 from appliance.agent.preparation import Preparation
+from appliance.agent.provision import Provision
 from appliance.agent.reporter import Reporter
 from appliance.agent.status import status_of
-from appliance.agent.volumes import Volumes
 from appliance.engine.container import (
     INSTANCE_LABEL,
     PAUSE,
@@ -54,7 +54,7 @@ class Supervisor:
         book: AssignmentBook,
         images: ImageSource,
         reporter: Reporter,
-        volumes: Volumes,
+        provision: Provision,
         places: NodePlaces,
         node_id: str,
         clock: Callable[[], float] = time.monotonic,
@@ -63,7 +63,7 @@ class Supervisor:
         self._book = book
         self._preparation = Preparation(images, self._brought)
         self._reporter = reporter
-        self._volumes = volumes
+        self._provision = provision
         self._places = places
         self._node_id = node_id
         self._clock = clock
@@ -251,7 +251,7 @@ class Supervisor:
             self._perform(assignment, prepared.actions)
             return 0.0
         if decision.state == "removed":
-            self._volumes.remove(assignment)
+            self._provision.remove(assignment)
             self._forget_memory(assignment)
         if decision.state == "running":
             self._trouble.pop(instance, None)
@@ -311,8 +311,8 @@ class Supervisor:
     def _do(self, assignment: Assignment, action: Action) -> None:
         match action:
             case Create(settings):
-                self._volumes.prepare(assignment)
-                self._engine.create(settings)
+                self._provision.prepare(assignment)
+                self._engine.create(self._provision.complete(assignment, settings))
                 self._engine.start(settings.name)
                 self._look(assignment.instance, settings.name)
             case Start(name):

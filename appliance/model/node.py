@@ -56,6 +56,9 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     cordoned: bool = False
     draining: bool = False
     """Its instances are being moved to other nodes; it is cordoned as well."""
+    evicted: bool = False
+    """A person has said that it is off for good or for long: what was bound to it is placed elsewhere. When it comes
+    back it stops all of that first."""
     reserve: Reserve = Reserve()
     joined_at: str = ""
     ssh_key: str = ""

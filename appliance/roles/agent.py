@@ -9,6 +9,7 @@ from appliance.agent.assignments import AssignmentBook
 from appliance.agent.images import EngineImages
 from appliance.agent.inbox import Inbox
 from appliance.agent.names import HostsFile
+from appliance.agent.provision import Provision
 from appliance.agent.reporter import Reporter
 from appliance.agent.supervisor import Supervisor
 from appliance.agent.volumes import Volumes
@@ -105,7 +106,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         book,
         EngineImages(engine, EngineBundle(package, engine)),
         reporter,
-        Volumes(layout.volumes),
+        Provision(Volumes(layout.volumes)),
         places,
         identity.id,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.images import Bundle, EngineImages
+from appliance.agent.provision import Provision
 from appliance.agent.reporter import Reporter
 from appliance.agent.supervisor import Supervisor
 from appliance.agent.volumes import Volumes
@@ -71,7 +72,7 @@ class Node:
             book,
             EngineImages(self.engine, self._bundle),
             reporter,
-            Volumes(self.folder / "volumes"),
+            Provision(Volumes(self.folder / "volumes")),
             NodePlaces(ROOT, NETWORK.name, str(self.folder / "volumes"), str(self.folder / "hosts")),
             "n1",
         )
