@@ -25,9 +25,6 @@ PYTHON_LOCK, TEST_LOCK, TOOLS_LOCK = (BUNDLE / f"{name}.lock" for name in ("pyth
 SOURCE_ONLY = ("etcd3",)
 """Packages that PyPI has as source only; all of them are pure Python. Their wheels are made here."""
 
-CARRIED_TOO = ("tzdata",)
-"""Not imported by our code: the standard library's zoneinfo needs it where a server has no time zones."""
-
 TOOLS = ("pex", "setuptools", "mkdocs", "mkdocs-material")
 _GLIBC_NEWEST, _GLIBC_OLDEST = 41, 5
 _RECIPE = 7
@@ -245,8 +242,7 @@ def renew_locks(workshop: Workshop) -> None:
             if architecture != native():
                 _write_lock(TOOLS_LOCK, _resolve(workshop, _pins(TOOLS_LOCK), [architecture]), add=True)
     with step("resolving the runtime dependencies"):
-        wanted = [*project["project"]["dependencies"], *CARRIED_TOO]
-        _write_lock(PYTHON_LOCK, _resolve(workshop, wanted, ARCHITECTURES.values()))
+        _write_lock(PYTHON_LOCK, _resolve(workshop, project["project"]["dependencies"], ARCHITECTURES.values()))
     with step("resolving the test dependencies"):
         wanted = [*project["dependency-groups"]["test"], *_pins(PYTHON_LOCK)]
         carried = {name for name, _ in locked_packages()}
