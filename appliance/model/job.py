@@ -90,6 +90,7 @@ class JobState(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of a job between its runs. Written by the orchestrator only.
 
     `last_due`: the newest moment of the schedule that was dealt with, RFC 3339; no moment up to it runs again.
+    `schedule`: the line and the zone that it belongs to. `ordinal`: the newest wish by hand that was dealt with.
     """
 
     service: str
@@ -97,3 +98,5 @@ class JobState(msgspec.Struct, frozen=True, kw_only=True):
     last_run: int = 0
     next_index: int = 0
     last_due: str = ""
+    schedule: str = ""
+    ordinal: int = 0
