@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import Unavailable
+from appliance.link.measurements import Measurements
 from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
 from appliance.security.accounts import SessionBook
@@ -37,6 +38,7 @@ class Context:
     bundle_images: frozenset[str]
     join: Callable[[JoinRequest], JoinAnswer]
     sessions: SessionBook
+    measurements: Measurements
     clock: Callable[[], float]
     read_service: Callable[[str, str, dict[str, str]], Service] = field(default=_read_service)
 

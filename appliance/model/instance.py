@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.model.container import Container
 from appliance.model.job import JobPlan
-from appliance.model.service import Hooks, Volume
+from appliance.model.service import Hooks, Metric, Volume
 
 Desired = Literal["running", "stopped", "removed"]
 InstanceState = Literal[
@@ -118,7 +118,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
     `host_network`: the containers use the host's own network; then `ip` is empty. `job`: None for an instance of a
     deploy. `hook_images`: for each one-shot image of `hooks` by reference, a container that says how to find it.
-    `gpus`: ids of the node's GPUs that it gets.
+    `gpus`: ids of the node's GPUs that it gets. `metric`: what the node is to read of it for autoscaling.
     """
 
     instance: str
@@ -139,6 +139,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     hook_images: tuple[PlannedContainer, ...] = ()
     job: JobPlan | None = None
     gpus: tuple[str, ...] = ()
+    metric: Metric | None = None
 
 
 class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):

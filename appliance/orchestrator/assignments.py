@@ -51,6 +51,7 @@ def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assi
         hook_images=tuple(_image(reference, revision.images) for reference in one_shot),
         job=JobPlan(type=job.type, retries=job.retries, timeout=job.timeout) if job else None,
         gpus=binding.gpus,
+        metric=deploy.autoscale.metric if deploy.autoscale else None,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.images import EngineImages
 from appliance.agent.inbox import Inbox
+from appliance.agent.meter import Meter
 from appliance.agent.names import HostsFile
 from appliance.agent.provision import Provision
 from appliance.agent.reporter import Reporter
@@ -99,6 +100,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         channels=NodeChannels(engine, book, layout.root_id),
         dial=identity.dial,
         listen=(identity.address, LINK_PORT),
+        usage=lambda: meter.newest(),
     )
     reporter = Reporter(report)
     supervisor = Supervisor(
@@ -110,9 +112,10 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         places,
         identity.id,
     )
+    meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
-    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, link])
+    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, meter, link])
 
 
 def overlay_of(identity: NodeIdentity, runtime: EngineRuntime) -> Overlay:

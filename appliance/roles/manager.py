@@ -15,12 +15,14 @@ from appliance.errors import StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.dispatch import Dispatch
 from appliance.link.manager_end import ManagerLink
+from appliance.link.measurements import Measurements
 from appliance.link.messages import Hello
 from appliance.link.reports import Reports
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
 from appliance.orchestrator.assignments import assignments_for
+from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
 from appliance.roles.dialling import Dialling
 from appliance.roles.signals import Signals
@@ -109,15 +111,22 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     def lead_changed() -> None:
         orchestrator.wake()
         scheduler.wake()
+        autoscaler.wake()
 
     election = Election(store, identity.id, lead_changed)
     orchestrator = Orchestrator(store, state, election.term)
     scheduler = Scheduler(store, state, election.term, now_text)
     reports = Reports(state, store)
+    measurements = Measurements(state)
+    autoscaler = Autoscaler(store, state, election.term, measurements.instances)
 
     def greeted(node_id: str, hello: Hello) -> None:
         reports.hello(node_id, hello)
         dispatch.greet(node_id)
+
+    def gone(node_id: str) -> None:
+        reports.gone(node_id)
+        measurements.gone(node_id)
 
     link_keys = pki.read_user_keys(layout)
     link = ManagerLink(
@@ -128,7 +137,8 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         port=LINK_PORT,
         on_hello=greeted,
         on_report=reports.report,
-        on_gone=reports.gone,
+        on_gone=gone,
+        on_heartbeat=measurements.heard,
         # The registry listens on this node's own loopback already.
         forward_registry=lambda node_id: node_id != identity.id,
     )
@@ -148,6 +158,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         bundle_images=frozenset(image.reference for image in package.images()),
         join=Joiner(state, store, layout, time.time).join,
         sessions=sessions,
+        measurements=measurements,
         clock=time.time,
     )
     manual = package.manual()
@@ -162,4 +173,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         lambda: snapshot(state, VERSION, leader()),
     )
     dialling = Dialling(state, link)
-    return Group("manager", [mirror, election, orchestrator, scheduler, reports, link, dispatch, dialling, live, api])
+    return Group(
+        "manager",
+        [mirror, election, orchestrator, scheduler, autoscaler, reports, link, dispatch, dialling, live, api],
+    )

@@ -4,8 +4,9 @@ import logging
 import random
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from appliance.errors import ApplianceError
 from appliance.store.store import Changes, Compacted, Entry, Store, Watch
@@ -13,6 +14,15 @@ from appliance.store.store import Changes, Compacted, Entry, Store, Watch
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """One key's value before and after; None where it did not exist."""
+
+    key: str
+    old: Entry | None
+    new: Entry | None
 
 
 class Mirror:
@@ -28,6 +38,7 @@ class Mirror:
         self._keys: list[str] = []
         self._revision = 0
         self._subscribers: list[tuple[str, Callable[[], None]]] = []
+        self._observers: list[Callable[[Sequence[Alteration]], None]] = []
         self._watch: Watch | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -78,6 +89,14 @@ class Mirror:
 
         return end
 
+    def observe(self, callback: Callable[[Sequence[Alteration]], None]) -> None:
+        """Call back (from the mirror's thread; must be quick) with all that changed after `start`, in order.
+
+        Of several changes while the connection was lost only the outcome is seen.
+        """
+        with self._changed:
+            self._observers.append(callback)
+
     def _follow(self) -> None:
         pause = _FIRST_PAUSE
         stale = False
@@ -112,16 +131,20 @@ class Mirror:
         fresh = {entry.key: entry for entry in listing.entries}
         with self._changed:
             touched = {key for key in self._entries.keys() | fresh.keys() if self._entries.get(key) != fresh.get(key)}
+            altered = [Alteration(key, self._entries.get(key), fresh.get(key)) for key in sorted(touched)]
             self._entries = fresh
             self._keys = sorted(fresh)
             self._revision = listing.revision
             self._changed.notify_all()
-        self._tell(touched)
+        self._tell(altered)
 
     def _take(self, changes: Changes) -> None:
+        altered = []
         with self._changed:
             for item in changes.items:
                 known = item.key in self._entries
+                new = item if isinstance(item, Entry) else None
+                altered.append(Alteration(item.key, self._entries.get(item.key), new))
                 if isinstance(item, Entry):
                     self._entries[item.key] = item
                     if not known:
@@ -131,11 +154,14 @@ class Mirror:
                     del self._keys[bisect_left(self._keys, item.key)]
             self._revision = max(self._revision, changes.revision)
             self._changed.notify_all()
-        self._tell({item.key for item in changes.items})
+        self._tell(altered)
 
-    def _tell(self, touched: set[str]) -> None:
+    def _tell(self, altered: Sequence[Alteration]) -> None:
         with self._changed:
-            subscribers = list(self._subscribers)
+            subscribers, observers = list(self._subscribers), list(self._observers)
+        for observer in observers:
+            observer(altered)
+        touched = {each.key for each in altered}
         for prefix, callback in subscribers:
             if any(key.startswith(prefix) for key in touched):
                 callback()

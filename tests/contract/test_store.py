@@ -14,7 +14,7 @@ from appliance.model.cluster import ETCD_NAME
 from appliance.security.ca import KeyPair, issue, make_ca
 from appliance.store.etcd import PAGE, Credentials, EtcdStore
 from appliance.store.memory import MemoryStore
-from appliance.store.mirror import Mirror
+from appliance.store.mirror import Alteration, Mirror
 from appliance.store.store import (
     LARGEST_VALUE,
     MOST_OPERATIONS,
@@ -164,6 +164,21 @@ def test_a_mirror_reads_its_own_writes_and_tells_subscribers(store: Store) -> No
     assert mirror.wait_for(store.commit([Put("/a/x2", b"3")]), 10)
     mirror.stop()
     assert told == ["x"]
+
+
+def test_a_mirror_tells_observers_what_each_key_was_and_is(store: Store) -> None:
+    store.commit([Put("/a/1", b"1")])
+    mirror = Mirror(store, "/a/")
+    mirror.start()
+    seen: list[Alteration] = []
+    mirror.observe(seen.extend)
+    store.commit([Put("/a/1", b"2"), Put("/a/2", b"3")])
+    store.commit([Delete("/a/2")])
+    eventually(lambda: len(seen) == 3, timeout=10)
+    mirror.stop()
+    told = [(each.key, each.old and each.old.value, each.new and each.new.value) for each in seen]
+    assert sorted(told[:2]) == [("/a/1", b"1", b"2"), ("/a/2", None, b"3")]
+    assert told[2] == ("/a/2", b"3", None)
 
 
 def test_a_watch_survives_sigkills_of_etcd_with_every_change_once(etcd: EtcdProcess) -> None:

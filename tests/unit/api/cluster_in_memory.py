@@ -13,6 +13,7 @@ from appliance.api.server import all_routes
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import NotPermitted, SpecInvalid
 from appliance.errors import Problem as SpecProblem
+from appliance.link.measurements import Measurements
 from appliance.model.cluster import Cluster, User
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
@@ -97,6 +98,7 @@ def in_memory() -> Iterator[InMemory]:
         bundle_images=frozenset({"appliance/busybox:0.1.0"}),
         join=refuse_join,
         sessions=SessionBook(lambda: 0.0),
+        measurements=Measurements(state, lambda: 0.0),
         clock=lambda: 1_767_225_600.0,
         read_service=read_service,
     )
