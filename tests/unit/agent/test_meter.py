@@ -11,7 +11,8 @@ import pytest
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.meter import Meter
 from appliance.engine.engine import ContainerSettings
-from appliance.engine.fake import FakeEngine, Image
+from appliance.engine.fake import FakeEngine
+from appliance.engine.fake_container import Image
 from appliance.model.instance import Assignment, ContainerStatus, InstanceStatus
 from appliance.model.service import Metric
 from tests.unit.agent.node import alone
