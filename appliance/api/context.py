@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from appliance.api.event_log import EventLog
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import Unavailable
 from appliance.link.measurements import Measurements
@@ -39,6 +40,7 @@ class Context:
     join: Callable[[JoinRequest], JoinAnswer]
     sessions: SessionBook
     measurements: Measurements
+    events: EventLog
     clock: Callable[[], float]
     read_service: Callable[[str, str, dict[str, str]], Service] = field(default=_read_service)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import bottle  # type: ignore[import-untyped]
 
-from appliance.api import cluster, images, instances, join, nodes, services, tokens, top, users
+from appliance.api import cluster, events, images, instances, join, nodes, services, tokens, top, users
 from appliance.api.call import Answer, Call, Route
 from appliance.api.context import Context
 from appliance.api.progress import Changes
@@ -36,6 +36,7 @@ def all_routes(context: Context) -> list[Route]:
         *services.routes(context, Changes(context.state)),
         *instances.routes(context),
         *top.routes(context),
+        *events.routes(context),
         *images.routes(context),
         *tokens.routes(context),
         *join.routes(context),

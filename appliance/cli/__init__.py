@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("history", "List the revisions of a service"),
     "delete": ("delete", "Stop and forget a service"),
     "ps": ("ps", "List instances"),
+    "events": ("events", "Show what happened in the cluster"),
     "top": ("top", "Show what nodes and instances use"),
     "logs": ("logs", "Print what an instance wrote"),
     "exec": ("exec", "Run a command inside an instance"),

@@ -74,6 +74,11 @@ class Layout:
         return self.var / "journal"
 
     @property
+    def events_file(self) -> Path:
+        """What happened in the cluster, as this host's manager saw it."""
+        return self.var / "events.jsonl"
+
+    @property
     def before_file(self) -> Path:
         """How the host forwarded packets before our engine came."""
         return self.var / "before.json"

@@ -5,6 +5,7 @@ import time
 
 from appliance import VERSION
 from appliance.api.context import Context
+from appliance.api.event_log import EventLog
 from appliance.api.rows import snapshot
 from appliance.api.server import ApiServer
 from appliance.component import Group
@@ -107,6 +108,7 @@ def _first_commit(first: FirstState) -> tuple[list[Put], list[Expect]]:
 def _components(layout: Layout, identity: NodeIdentity, store: Store, package: Package) -> Group:
     mirror = Mirror(store, keys.ROOT)
     state = State(mirror)
+    events = EventLog(mirror, state, layout.events_file)
 
     def lead_changed() -> None:
         orchestrator.wake()
@@ -159,6 +161,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         join=Joiner(state, store, layout, time.time).join,
         sessions=sessions,
         measurements=measurements,
+        events=events,
         clock=time.time,
     )
     manual = package.manual()
@@ -175,5 +178,5 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     dialling = Dialling(state, link)
     return Group(
         "manager",
-        [mirror, election, orchestrator, scheduler, autoscaler, reports, link, dispatch, dialling, live, api],
+        [mirror, events, election, orchestrator, scheduler, autoscaler, reports, link, dispatch, dialling, live, api],
     )

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from appliance.api.call import Answer, Call, Route
 from appliance.api.context import Context
+from appliance.api.event_log import EventLog
 from appliance.api.server import all_routes
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import NotPermitted, SpecInvalid
@@ -89,6 +92,9 @@ def in_memory() -> Iterator[InMemory]:
     mirror = Mirror(store, keys.ROOT)
     mirror.start()
     state = State(mirror)
+    folder = TemporaryDirectory()
+    events = EventLog(mirror, state, Path(folder.name) / "events.jsonl")
+    events.start()
     context = Context(
         state=state,
         store=store,
@@ -99,6 +105,7 @@ def in_memory() -> Iterator[InMemory]:
         join=refuse_join,
         sessions=SessionBook(lambda: 0.0),
         measurements=Measurements(state, lambda: 0.0),
+        events=events,
         clock=lambda: 1_767_225_600.0,
         read_service=read_service,
     )
@@ -123,4 +130,6 @@ def in_memory() -> Iterator[InMemory]:
         yield cluster
     finally:
         mirror.stop()
+        events.stop()
         store.close()
+        folder.cleanup()
