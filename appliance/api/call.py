@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """`path` in bottle's syntax. `public` routes need no login. `answer` returns plain data or an `Answer`."""
+    """`path` in bottle's syntax. `public` routes need no login. `answer` returns data or an `Answer`."""
 
     method: Method
     path: str

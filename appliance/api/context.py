@@ -54,5 +54,11 @@ class Context:
                 next="look with `appliance status` before doing it again",
             )
 
+    def catch_up(self, key: str) -> None:
+        """Let the copy reach the newest value of `key`: after a conflict, so that the next look sees who was faster."""
+        entry = self.store.get(key)
+        if entry is not None:
+            self.state.copy.wait_for(entry.revision, READ_OWN_WRITE)
+
     def now(self) -> str:
         return text_of_seconds(self.clock(), "seconds")

@@ -6,6 +6,7 @@ from appliance.api.call import Call, Route
 from appliance.api.context import Context
 from appliance.errors import NotFound, Refused
 from appliance.model.cluster import Image
+from appliance.model.definition import images_of
 
 
 def routes(context: Context) -> list[Route]:
@@ -46,7 +47,6 @@ def services_using(context: Context, reference: str) -> list[str]:
     found = []
     for name, head in context.state.services.all().items():
         revision = context.state.revision(name, head.revision)
-        deploys = revision.spec.deploys.values() if revision else ()
-        if any(container.image == reference for deploy in deploys for container in deploy.containers.values()):
+        if revision is not None and reference in images_of(revision.spec):
             found.append(name)
     return found

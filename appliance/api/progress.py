@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.api.revisions import in_effect
 from appliance.api.rows import state_of
+from appliance.api.wanted import wanted_names
 from appliance.model.definition import definition
-from appliance.model.instance import Instance, instance_name
-from appliance.model.service import Revision, ServiceHead
+from appliance.model.instance import Instance, InstanceStatus
+from appliance.model.service import Deploy, Revision, ServiceHead
 from appliance.store import keys
 from appliance.store.state import State
 
@@ -34,45 +36,42 @@ def progress(state: State, service: str) -> Progress:
     if head.deleted:
         waiting = tuple(f"{name} is being removed." for name in instances) or ("The last traces are being removed.",)
         return Progress(service, False, 0, 0, head.revision, waiting)
-    revision = state.revision(service, head.revision)
+    revision = in_effect(state, head)
     if revision is None:
         return Progress(service, False, 0, 0, head.revision, ("Its revision is not known to this manager yet.",))
-    names = wanted_names(revision, head)
+    names = wanted_names(state, revision, head)
     waiting = tuple(
         sentence for name, deploy in names.items() if (sentence := _missing(state, revision, head, name, deploy))
-    ) + tuple(f"{name} is being removed." for name in instances if name not in names)
+    ) + tuple(f"{name} is being removed." for name, one in instances.items() if name not in names and not one.run)
     ready = sum(_is_ready(state, name) for name in names)
     return Progress(service, not waiting, ready, len(names), head.revision, waiting)
 
 
-def wanted_names(revision: Revision, head: ServiceHead) -> dict[str, str]:
-    """Instance → deploy, for every instance that should be there."""
-    return {
-        instance_name(revision.service, deploy.name, index): deploy.name
-        for deploy in revision.spec.deploys.values()
-        for index in range(head.scale.get(deploy.name, deploy.replicas))
-    }
-
-
-def _missing(state: State, revision: Revision, head: ServiceHead, name: str, deploy: str) -> str:
+def _missing(state: State, revision: Revision, head: ServiceHead, name: str, deploy: Deploy) -> str:
     """Empty when the instance is as wished."""
     instance, binding = state.instances.get(name), state.bindings.get(name)
-    if instance is None or not _up_to_date(state, instance, revision, deploy):
+    if instance is None or not _up_to_date(state, instance, revision, deploy.name):
         return f"{name} waits for its turn."
     if binding is None:
         refusal = state.refusals.get(name)
         return f"{name} has no node: {refusal.reason}" if refusal else f"{name} waits for a node."
+    if name in head.moves and instance.move != head.moves[name].number:
+        return f"{name} is being moved."
     status = state.instance_status.get(name)
     shown = state_of(binding, status, state.node_status.get(binding.node))
     reason = f": {status.message}" if status and status.message else "."
-    wished = "stopped" if name in head.stopped else "running"
+    wished = "stopped" if head.halted or name in head.stopped else "running"
     if status is None or shown != wished:
         return f"{name} is {shown}{reason}"
     if wished == "stopped":
         return ""
-    if status.revision != instance.revision or status.restart != head.restarts.get(name, 0):
+    if _seen(status) != (instance.revision, head.restarts.get(name, 0), head.generation):
         return f"{name} is being changed{reason}"
     return "" if status.ready else f"{name} runs and is not ready{reason}"
+
+
+def _seen(status: InstanceStatus) -> tuple[int, int, int]:
+    return status.revision, status.restart, status.generation
 
 
 def _up_to_date(state: State, instance: Instance, revision: Revision, deploy: str) -> bool:

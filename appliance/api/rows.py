@@ -54,7 +54,8 @@ def instance_rows(state: State, service: str = "") -> list[Row]:
         binding = bindings.get(name)
         node_status = reached.get(binding.node) if binding else None
         node = nodes.get(binding.node) if binding else None
-        rows.append(_row(instance, binding, statuses.get(name), refusals.get(name), node, node_status))
+        row = _row(instance, binding, statuses.get(name), refusals.get(name), node, node_status)
+        rows.append(row | {"rank": _rank(state, instance)})
     if service == SYSTEM_SERVICE:
         names = {node.id: node.name for node in nodes.values()}
         rows = [status_row(status, names.get(status.node, status.node)) for status in statuses.values()]
@@ -82,6 +83,8 @@ def _row(
         "ip": binding.ip if binding else "",
         "desired": instance.desired,
         "revision": status.revision if status else instance.revision,
+        "kind": "job" if instance.run else "deploy",
+        "generation": instance.generation,
     }
     row |= _observed(status)
     if refusal and not binding:
@@ -104,8 +107,19 @@ def status_row(status: InstanceStatus, node: str) -> Row:
         "ip": status.ip,
         "desired": "running",
         "revision": status.revision,
+        "kind": "deploy",
+        "generation": status.generation,
+        "rank": 0,
     }
     return row | _observed(status)
+
+
+def _rank(state: State, instance: Instance) -> int:
+    revision = state.revision(instance.service, instance.revision)
+    if revision is None:
+        return 0
+    part = revision.spec.deploys.get(instance.deploy) or revision.spec.jobs.get(instance.deploy)
+    return part.rank if part else 0
 
 
 def _observed(status: InstanceStatus | None) -> Row:

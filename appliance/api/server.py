@@ -1,6 +1,5 @@
 """The API's front door: routes and errors as HTTP, on the admin socket (root, no login) and the web socket (login)."""
 
-import json
 import logging
 import os
 import socket
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bottle  # type: ignore[import-untyped]
+import msgspec
 
 from appliance.api import cluster, events, images, instances, join, nodes, services, tokens, top, users
 from appliance.api.call import Answer, Call, Route
@@ -125,8 +125,9 @@ def _body() -> bytes:
 
 def _response(result: object, status: int) -> Any:
     answer = result if isinstance(result, Answer) else Answer(result)
-    text = json.dumps(answer.data) if answer.content_type == "application/json" else str(answer.data)
-    response = bottle.HTTPResponse(text.encode(), status, _HEADERS | {"Content-Type": answer.content_type})
+    plain = answer.content_type == "application/json"
+    text = msgspec.json.encode(answer.data) if plain else str(answer.data).encode()
+    response = bottle.HTTPResponse(text, status, _HEADERS | {"Content-Type": answer.content_type})
     for name, value in answer.headers:
         response.add_header(name, value)
     return response
@@ -136,7 +137,7 @@ def _http_error(error: Any) -> bytes:
     """What bottle itself refuses (no such address, wrong method, a page that failed)."""
     bottle.response.content_type = "application/json"
     said = ApplianceError(f"{error.status}: {bottle.request.path}", page="api")
-    return json.dumps(problem(said)).encode()
+    return msgspec.json.encode(problem(said))
 
 
 class ApiServer:

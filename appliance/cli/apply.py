@@ -32,20 +32,32 @@ def command(
     root: Path,
 ) -> None:
     """Make services what FILES say ("-": standard input)."""
+    if index is not None and len(files) > 1:
+        raise UsageError("--index is the revision of one service.", next="apply the files one by one")
     client = Client(root)
+    wishes = [wish_of(file, variables) for file in files]
+    if len(wishes) > 1:
+        for wish in wishes:
+            client.post("diff", body=wish)  # refuses what apply would refuse: nothing is done by halves
     results: list[dict[str, Any]] = []
-    for file in files:
-        wish = {"message": message, "index": index, **wish_of(file, variables)}
-        result = client.post("services", body=wish)
+    for wish in wishes:
+        result = client.post("services", body={"message": message, "index": index, **wish})
         results.append(result)
         if output == "table":
-            said = "applied" if result["changed"] else "unchanged"
-            click.echo(f"{result['service']}: revision {result['revision']} {said}")
+            tell(result)
     if wait:
         for result in results:
             wait_until_done(client, result["service"], timeout)
     if output != "table":
         show(results, output)
+
+
+def tell(result: dict[str, Any]) -> None:
+    """What became of a revision, and what its author may not expect."""
+    said = "applied" if result["changed"] else "unchanged"
+    click.echo(f"{result['service']}: revision {result['revision']} {said}")
+    for note in result["notes"]:
+        click.echo(f"  note: {note}", err=True)
 
 
 def wish_of(file: Path, variables: tuple[str, ...]) -> dict[str, Any]:

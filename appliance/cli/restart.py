@@ -1,20 +1,20 @@
-"""`appliance restart INSTANCE`."""
+"""`appliance restart SERVICE|INSTANCE`."""
 
 from pathlib import Path
 
 import click
 
-from appliance.cli.instance_change import change_instance
+from appliance.cli.instance_change import change
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option
 from appliance.cli.wait_options import wait_options
 
 
 @click.command("restart")
-@click.argument("instance", metavar="INSTANCE")
+@click.argument("thing", metavar="SERVICE|INSTANCE")
 @wait_options
 @format_option
 @root_option
-def command(instance: str, wait: bool, timeout: float, output: Format, root: Path) -> None:
-    """Restart an instance where it is."""
-    change_instance(root, instance, "restart", wait=wait, timeout=timeout, output=output)
+def command(thing: str, wait: bool, timeout: float, output: Format, root: Path) -> None:
+    """Restart an instance, or a whole service rank by rank, where it is."""
+    change(root, thing, "restart", wait=wait, timeout=timeout, output=output)

@@ -12,7 +12,7 @@ from appliance.cli.wait_options import wait_options
 
 @click.command("rollback")
 @click.argument("service")
-@click.option("--to", type=click.IntRange(min=1), help="Revision to go back to (default: the one before).")
+@click.option("--to", type=click.IntRange(min=1), help="Revision to go back to (default: the last complete one).")
 @wait_options
 @format_option
 @root_option
@@ -25,5 +25,7 @@ def command(service: str, to: int | None, wait: bool, timeout: float, output: Fo
     if output == "table":
         said = "made from the earlier one" if result["changed"] else "is the same already"
         click.echo(f"{service}: revision {result['revision']} {said}")
+        for note in result["notes"]:
+            click.echo(f"  note: {note}", err=True)
     else:
         show(result, output)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,7 +21,8 @@ from appliance.model.cluster import Cluster, User
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.node import NodeSpec, NodeStatus
-from appliance.model.service import Deploy, Service
+from appliance.model.secret import Secret
+from appliance.model.service import Deploy, Rollout, Service, ServiceHead
 from appliance.security.accounts import SessionBook, hash_password
 from appliance.store import keys
 from appliance.store.codec import encode
@@ -34,7 +35,9 @@ NOW = "2026-01-01T00:00:00Z"
 
 
 def read_service(text: str, file: str, variables: dict[str, str]) -> Service:
-    """A spec of one line, ``SERVICE DEPLOY REPLICAS IMAGE``; the real reader has tests of its own."""
+    """One line, ``SERVICE DEPLOY REPLICAS IMAGE``, or a service as JSON; the real reader has tests of its own."""
+    if text.startswith("{"):
+        return msgspec.json.decode(text, type=Service)
     words = text.split()
     if len(words) != 4:
         raise SpecInvalid([SpecProblem("four words are needed", "service", file, 1)])
@@ -55,7 +58,7 @@ class InMemory:
     routes: list[Route]
 
     def ask(self, method: str, path: str, body: object = None, **query: str) -> Any:
-        """The data that the API answers with; raises what it raises."""
+        """The data that the API answers with, as it comes over the wire; raises what it raises."""
         import bottle  # type: ignore[import-untyped]
 
         router = bottle.Router()
@@ -64,19 +67,54 @@ class InMemory:
         route, arguments = router.match({"REQUEST_METHOD": method, "PATH_INFO": path})
         data = b"" if body is None else msgspec.json.encode(body)
         result = route.answer(Call(path=arguments, query=query, body=data, user="root"))
-        return result.data if isinstance(result, Answer) else result
+        return msgspec.json.decode(msgspec.json.encode(result.data if isinstance(result, Answer) else result))
 
     def write(self, *puts: Put) -> None:
         revision = self.context.store.commit(list(puts))
         assert self.state.copy.wait_for(revision, 5)
 
-    def run(self, instance: str, *, revision: int = 1, node: str = "n1", ready: bool = True, restart: int = 0) -> None:
+    def apply(self, spec: Service | str, **more: object) -> dict[str, Any]:
+        text = spec if isinstance(spec, str) else msgspec.json.encode(spec).decode()
+        answer: dict[str, Any] = self.ask("POST", "/api/services", {"text": text, "file": "shop.yaml", **more})
+        return answer
+
+    def head(self, service: str) -> ServiceHead:
+        return self.state.services.all()[service]
+
+    def set_secret(self, service: str, name: str, version: int = 1) -> None:
+        secret = Secret(service=service, name=name, version=version, sealed=b"x", author="root", created_at=NOW)
+        self.write(self.state.secrets.put(keys.secret_name(service, name, version), secret))
+
+    def roll_out(
+        self, service: str, state: Literal["running", "paused", "done", "failed"], previous: int = 0, reason: str = ""
+    ) -> None:
+        """Record, as the orchestrator does, how far the newest revision is."""
+        number = self.head(service).revision
+        found = Rollout(service=service, revision=number, state=state, previous=previous, reason=reason)
+        self.write(self.state.rollouts.put(service, found))
+
+    def run(
+        self,
+        instance: str,
+        *,
+        revision: int = 1,
+        node: str = "n1",
+        ready: bool = True,
+        restart: int = 0,
+        generation: int = 0,
+    ) -> None:
         """Do what orchestrator, scheduler and node do until the instance runs."""
         service, _, rest = instance.partition("/")
         deploy, _, index = rest.rpartition("-")
         wish = Instance(name=instance, service=service, deploy=deploy, index=int(index), revision=revision)
         seen = InstanceStatus(
-            instance=instance, node=node, state="running", ready=ready, revision=revision, restart=restart
+            instance=instance,
+            node=node,
+            state="running",
+            ready=ready,
+            revision=revision,
+            restart=restart,
+            generation=generation,
         )
         self.write(
             self.state.instances.put(instance, wish),

@@ -1,6 +1,7 @@
 """What the API makes of a service."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -11,28 +12,33 @@ from tests.unit.api.cluster_in_memory import NOW, InMemory
 SPEC = "shop web 2 appliance/busybox"
 
 
-def apply(cluster: InMemory, text: str = SPEC, **more: object) -> dict[str, object]:
-    result = cluster.ask("POST", "/api/services", {"text": text, "file": "shop.yaml", **more})
-    assert isinstance(result, dict)
-    return result
+def apply(cluster: InMemory, text: str = SPEC, **more: object) -> dict[str, Any]:
+    return cluster.apply(text, **more)
 
 
 def test_apply_makes_the_first_revision_and_the_next_read_sees_it(cluster: InMemory) -> None:
-    assert apply(cluster) == {"service": "shop", "revision": 1, "changed": True}
+    assert apply(cluster) == {"service": "shop", "revision": 1, "changed": True, "notes": []}
     assert cluster.ask("GET", "/api/services/shop")["spec"]["deploys"]["web"]["replicas"] == 2
 
 
 def test_the_same_spec_again_makes_no_revision(cluster: InMemory) -> None:
     apply(cluster)
-    assert apply(cluster) == {"service": "shop", "revision": 1, "changed": False}
+    assert apply(cluster) == {"service": "shop", "revision": 1, "changed": False, "notes": []}
 
 
-def test_apply_undoes_a_scale_by_hand(cluster: InMemory) -> None:
+def test_a_count_set_by_hand_stays_over_an_apply_which_says_so(cluster: InMemory) -> None:
     apply(cluster)
     cluster.ask("POST", "/api/services/shop/scale", {"deploy": "web", "replicas": 5})
+    [note] = apply(cluster, "shop web 3 appliance/busybox")["notes"]
+    assert "web is scaled by hand to 5; the file says 3" in note
     assert cluster.ask("GET", "/api/services/shop/progress")["wanted"] == 5
-    assert apply(cluster)["changed"] is True
-    assert cluster.ask("GET", "/api/services/shop/progress")["wanted"] == 2
+
+
+def test_a_count_set_by_hand_is_taken_back(cluster: InMemory) -> None:
+    apply(cluster)
+    cluster.ask("POST", "/api/services/shop/scale", {"deploy": "web", "replicas": 5})
+    cluster.ask("POST", "/api/services/shop/scale", {"deploy": "web", "replicas": None})
+    assert cluster.head("shop").scale == {}
 
 
 def test_an_unknown_image_is_refused_with_its_place_and_the_remedy(cluster: InMemory) -> None:

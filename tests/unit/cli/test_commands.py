@@ -11,6 +11,7 @@ from appliance.cli.apply import parse_variables
 from appliance.cli.client import ApiProblem, Client, parse_duration
 from appliance.cli.docs import find_page
 from appliance.cli.node import parse_labels
+from appliance.cli.scale import wanted_count
 from appliance.errors import LinkDown, NotFound, UsageError
 
 
@@ -76,7 +77,20 @@ def test_status_shows_what_the_agent_knows_where_no_manager_runs(tmp_path: Path)
     assert "node two, release 0.1.0, not connected to 10.0.0.1" in result.output
 
 
-@pytest.mark.parametrize("arguments", [["scale", "shop", "3"], ["restart", "shop"], ["stop", "shop/a/b"]])
+@pytest.mark.parametrize(("words", "count"), [(("3", False), 3), (("auto", False), None), (("", True), None)])
+def test_a_count_or_auto(words: tuple[str, bool], count: int | None) -> None:
+    assert wanted_count(*words) == count
+
+
+@pytest.mark.parametrize("words", [("", False), ("3", True), ("-1", False), ("many", False)])
+def test_what_is_no_count(words: tuple[str, bool]) -> None:
+    with pytest.raises(UsageError):
+        wanted_count(*words)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["scale", "shop", "3"], ["restart", "shop/"], ["stop", "shop/a/b"], ["move", "shop"]]
+)
 def test_a_malformed_name_is_wrong_usage(arguments: list[str]) -> None:
     result = CliRunner().invoke(appliance, arguments)
     assert isinstance(result.exception, UsageError)
