@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from appliance.model.entry import EntryRule
 from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.node import NodeFacts, Peer
 from appliance.model.usage import NodeUsage
@@ -73,15 +74,6 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, tag="gates"):
     """
 
     open: dict[str, int]
-
-
-class EntryRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests for `host` ("" : any) below `path` go to one of `backends` (``IP:PORT`` of ready instances)."""
-
-    service: str
-    host: str
-    path: str
-    backends: tuple[str, ...]
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):

@@ -3,9 +3,11 @@
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
+from appliance.agent.entry import EntryServer, Make
 from appliance.agent.images import EngineImages
 from appliance.agent.inbox import Inbox
 from appliance.agent.meter import Meter
@@ -24,16 +26,18 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
-from appliance.link.messages import FromManager, Hello, Orders, Peers
+from appliance.link.messages import Entries, FromManager, Hello, Orders, Peers
 from appliance.model.cluster import INSTANCE_NETWORK, LINK_PORT
+from appliance.model.entry import EntryRule
 from appliance.model.identity import NodeIdentity
-from appliance.model.instance import InstanceStatus
+from appliance.model.instance import Assignment, InstanceStatus
 from appliance.network.bridge import Bridge
 from appliance.network.overlay import Overlay
 from appliance.network.peers import PeerFile
 from appliance.roles.channels import NodeChannels
 from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
+from appliance.sidecars import entry
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +88,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
                 ordered(message)
             case Peers():
                 peers_changed(message)
+            case Entries():
+                entry_server.update(message.rules)
 
     def report(statuses: tuple[InstanceStatus, ...]) -> None:
         link.report(statuses)
@@ -112,10 +118,28 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         places,
         identity.id,
     )
+    entry_server = EntryServer(
+        engine,
+        book,
+        layout.root_id,
+        _entry_sidecar(layout, identity, package),
+        layout.sidecar_files / "entry",
+        entry.PROGRAM,
+    )
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
-    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, meter, link])
+    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, meter, entry_server, link])
+
+
+def _entry_sidecar(layout: Layout, identity: NodeIdentity, package: Package) -> Make:
+    image_id = f"sha256:{package.image('nginx').id}"
+
+    def make(rules: Sequence[EntryRule]) -> tuple[Assignment, str]:
+        made = entry.entry(number=identity.number, config=str(layout.sidecar_files / "entry"), rules=rules)
+        return made.with_image(image_id), made.files[entry.CONFIG][0]
+
+    return make
 
 
 def overlay_of(identity: NodeIdentity, runtime: EngineRuntime) -> Overlay:

@@ -15,6 +15,7 @@ from appliance.delivery.package import Package
 from appliance.errors import StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.dispatch import Dispatch
+from appliance.link.entries import EntryDispatch
 from appliance.link.manager_end import ManagerLink
 from appliance.link.measurements import Measurements
 from appliance.link.messages import Hello
@@ -22,6 +23,7 @@ from appliance.link.reports import Reports
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
+from appliance.network.entry import entry_nodes, entry_rules
 from appliance.orchestrator.assignments import assignments_for
 from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
@@ -125,6 +127,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     def greeted(node_id: str, hello: Hello) -> None:
         reports.hello(node_id, hello)
         dispatch.greet(node_id)
+        entries.greet(node_id)
 
     def gone(node_id: str) -> None:
         reports.gone(node_id)
@@ -145,6 +148,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         forward_registry=lambda node_id: node_id != identity.id,
     )
     dispatch = Dispatch(state, link, assignments_for)
+    entries = EntryDispatch(state, link, entry_rules, entry_nodes)
     sessions = SessionBook(time.monotonic)
 
     def leader() -> str:
@@ -178,5 +182,19 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     dialling = Dialling(state, link)
     return Group(
         "manager",
-        [mirror, events, election, orchestrator, scheduler, autoscaler, reports, link, dispatch, dialling, live, api],
+        [
+            mirror,
+            events,
+            election,
+            orchestrator,
+            scheduler,
+            autoscaler,
+            reports,
+            link,
+            dispatch,
+            entries,
+            dialling,
+            live,
+            api,
+        ],
     )

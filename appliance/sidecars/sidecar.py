@@ -34,12 +34,13 @@ def sidecar(
     mounts: tuple[Mount, ...],
     ready: Probe,
     files: dict[str, tuple[str, int]] | None = None,
+    image: str = "",
 ) -> Sidecar:
-    """A sidecar of one container on the host's own network, from the image ``appliance/NAME`` of the bundle.
+    """A sidecar of one container on the host's own network, from the image ``appliance/NAME`` of the bundle or `image`.
 
     `number` is the node's, so that the same sidecar of two nodes has two names.
     """
-    container = Container(image=f"appliance/{name}", command=command, health=Health(ready=ready))
+    container = Container(image=f"appliance/{image or name}", command=command, health=Health(ready=ready))
     assignment = Assignment(
         instance=f"{SYSTEM_SERVICE}/{name}-{number}",
         service=SYSTEM_SERVICE,
