@@ -8,11 +8,19 @@ from appliance.store.state import State
 
 def wanted_names(state: State, revision: Revision, head: ServiceHead) -> dict[str, Deploy]:
     """Instance → deploy, for every instance of a deploy that the revision asks for."""
+    return {
+        instance_name(revision.service, deploy, index): revision.spec.deploys[deploy]
+        for deploy, indices in wanted_indices(state, revision, head).items()
+        for index in indices
+    }
+
+
+def wanted_indices(state: State, revision: Revision, head: ServiceHead) -> dict[str, tuple[int, ...]]:
+    """Deploy → indices of its instances."""
     nodes = state.nodes.all()
     return {
-        instance_name(revision.service, deploy.name, index): deploy
-        for deploy in revision.spec.deploys.values()
-        for index in slots(deploy, head, nodes, autoscaled(state, revision.service, deploy.name))
+        name: tuple(slots(deploy, head, nodes, autoscaled(state, revision.service, name)))
+        for name, deploy in revision.spec.deploys.items()
     }
 
 

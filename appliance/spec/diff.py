@@ -13,19 +13,20 @@ Difference = tuple[str, object, object]
 
 def diff(old: Service, new: Service) -> list[Difference]:
     """In the order of the fields; lists are compared whole. A part that only one side has is one difference."""
-    return list(_differences("", old, new))
+    return list(differences("", old, new))
 
 
-def _differences(path: str, old: object, new: object) -> Iterator[Difference]:
+def differences(path: str, old: object, new: object) -> Iterator[Difference]:
+    """The same for any two values of the model; `path` is theirs."""
     if old == new:
         return
     if isinstance(old, msgspec.Struct) and type(old) is type(new):
         for name in old.__struct_fields__:
-            yield from _differences(_join(path, name), getattr(old, name), getattr(new, name))
+            yield from differences(_join(path, name), getattr(old, name), getattr(new, name))
     elif isinstance(old, dict) and isinstance(new, dict):
         ours, theirs = cast(dict[str, object], old), cast(dict[str, object], new)
         for name in dict.fromkeys([*ours, *theirs]):
-            yield from _differences(_join(path, name), ours.get(name), theirs.get(name))
+            yield from differences(_join(path, name), ours.get(name), theirs.get(name))
     else:
         yield path, old, new
 
