@@ -10,6 +10,7 @@ import msgspec
 
 from appliance.engine.engine import BindMount, ContainerSettings, PublishedPort
 from appliance.model.instance import Assignment, PlannedContainer
+from appliance.model.service import Volume
 
 ROOT_LABEL = "appliance.root"
 INSTANCE_LABEL = "appliance.instance"
@@ -26,12 +27,14 @@ PAUSE = "pause"
 class NodePlaces:
     """What of this node goes into a container. `network`: name of the engine's network for instances.
 
-    `volumes` is the folder of all volumes, `hosts` the file with the names of all instances.
+    `volumes` is the folder of all volumes, `memory` that of those in memory, `hosts` the file with the names of all
+    instances.
     """
 
     root_id: str
     network: str
     volumes: str
+    memory: str
     hosts: str
 
 
@@ -48,7 +51,10 @@ def needs_pause(assignment: Assignment) -> bool:
 def settings_for(
     assignment: Assignment, planned: PlannedContainer, image: str, places: NodePlaces
 ) -> ContainerSettings:
-    """`image` is the id or reference under which the engine has the image."""
+    """`image` is the id or reference under which the engine has the image.
+
+    Configs, secrets and what else only the node knows are not among them (`agent/provision.py`).
+    """
     spec = planned.spec
     name = container_name(places.root_id, assignment.instance, planned.name)
     shared = needs_pause(assignment)
@@ -65,11 +71,18 @@ def settings_for(
         ip="" if shared else assignment.ip,
         hostname="" if shared or assignment.host_network else _hostname(assignment),
         mounts=_mounts(assignment, planned, places),
-        tmpfs=planned.tmpfs,
+        tmpfs=dict.fromkeys(planned.tmpfs, 0) | spec.tmpfs,
         ports=ports,
         cpu=spec.resources.cpu,
         memory=spec.resources.memory,
-        capabilities=planned.capabilities,
+        shm=spec.shm,
+        gpus=_gpus(assignment, planned),
+        devices=spec.devices,
+        capabilities=planned.capabilities + spec.capabilities,
+        privileged=spec.privileged,
+        read_only=spec.read_only,
+        workdir=spec.workdir,
+        stop_signal=spec.stop_signal,
     )
 
 
@@ -113,12 +126,28 @@ def _hostname(assignment: Assignment) -> str:
 
 def _mounts(assignment: Assignment, planned: PlannedContainer, places: NodePlaces) -> tuple[BindMount, ...]:
     volumes = [
-        BindMount(f"{places.volumes}/{assignment.instance}/{volume}", target)
+        BindMount(_volume(assignment, volume, places), target, volume in planned.spec.read_only_volumes)
         for volume, target in planned.spec.volumes.items()
     ]
     files = [BindMount(mount.source, mount.target, mount.read_only) for mount in planned.mounts]
     names = [] if assignment.host_network else [BindMount(places.hosts, "/etc/hosts", read_only=True)]
     return tuple(volumes + files + names)
+
+
+def _volume(assignment: Assignment, name: str, places: NodePlaces) -> str:
+    volume = assignment.volumes.get(name, Volume())
+    folder = places.memory if volume.medium == "memory" else places.volumes
+    return volume.path or f"{folder}/{assignment.instance}/{name}"
+
+
+def _gpus(assignment: Assignment, planned: PlannedContainer) -> tuple[str, ...]:
+    """The containers of an instance share out its GPUs in their order."""
+    first = 0
+    for each in assignment.containers:
+        if each.name == planned.name:
+            return assignment.gpus[first : first + planned.spec.resources.gpus]
+        first += each.spec.resources.gpus
+    return ()
 
 
 def _published(containers: tuple[PlannedContainer, ...]) -> tuple[PublishedPort, ...]:
@@ -138,6 +167,7 @@ def _digest(assignment: Assignment, planned: PlannedContainer, ports: tuple[Publ
     `ports` are those that it publishes itself: the others are only talked about.
     """
     spec = planned.spec
+    later = _later_parts(assignment, planned)
     return _hash(
         (
             planned.image_id or planned.pull or spec.image,
@@ -153,8 +183,35 @@ def _digest(assignment: Assignment, planned: PlannedContainer, ports: tuple[Publ
             planned.tmpfs,
             assignment.ip,
             needs_pause(assignment),
+            *([later] if later else []),
         )
     )
+
+
+def _later_parts(assignment: Assignment, planned: PlannedContainer) -> dict[str, object]:
+    """What containers can be made of since digests exist: only what is used counts, so that the others' stay."""
+    spec = planned.spec
+    volumes = {name: assignment.volumes[name] for name in spec.volumes if name in assignment.volumes}
+    parts: dict[str, object] = {
+        "templates": spec.templates,
+        "secret_env": spec.secret_env,
+        "secret_files": spec.secrets,
+        "secrets": planned.secrets,
+        "files": planned.files,
+        "paths": {name: volume.path for name, volume in volumes.items() if volume.path},
+        "memory": {name: volume.size for name, volume in volumes.items() if volume.medium == "memory"},
+        "read_only_volumes": spec.read_only_volumes,
+        "tmpfs": spec.tmpfs,
+        "shm": spec.shm,
+        "gpus": _gpus(assignment, planned),
+        "devices": spec.devices,
+        "capabilities": spec.capabilities,
+        "privileged": spec.privileged,
+        "read_only": spec.read_only,
+        "workdir": spec.workdir,
+        "stop_signal": spec.stop_signal,
+    }
+    return {name: part for name, part in parts.items() if part}
 
 
 def _hash(value: object) -> str:

@@ -221,11 +221,20 @@ def create_request(settings: ContainerSettings) -> dict[str, Any]:
     """The body of ``POST /containers/create`` (Docker Engine API 1.41)."""
     host: dict[str, Any] = {
         "NetworkMode": settings.network,
-        "Binds": [f"{m.source}:{m.target}{':ro' if m.read_only else ''}" for m in settings.mounts],
-        "Tmpfs": dict.fromkeys(settings.tmpfs, ""),
+        # Unlike these, `Binds` would make a folder where a source is missing, also in the place of a file.
+        "Mounts": [
+            {"Type": "bind", "Source": m.source, "Target": m.target, "ReadOnly": m.read_only} for m in settings.mounts
+        ],
+        "Tmpfs": {path: f"size={size}" if size else "" for path, size in settings.tmpfs.items()},
         "NanoCpus": settings.cpu * 1_000_000,
         "Memory": settings.memory,
+        "ShmSize": settings.shm,
+        "Devices": [
+            {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"} for path in settings.devices
+        ],
         "CapAdd": list(settings.capabilities),
+        "Privileged": settings.privileged,
+        "ReadonlyRootfs": settings.read_only,
         "RestartPolicy": {"Name": "no"},
         "LogConfig": {
             "Type": "json-file",
@@ -241,10 +250,17 @@ def create_request(settings: ContainerSettings) -> dict[str, Any]:
         "Labels": dict(settings.labels),
         "Env": [f"{key}={value}" for key, value in settings.env.items()],
         "User": settings.user,
+        "WorkingDir": settings.workdir,
         "Hostname": settings.hostname,
         "ExposedPorts": {f"{p.container_port}/{p.protocol}": {} for p in settings.ports},
         "HostConfig": host,
     }
+    if settings.gpus:
+        host["DeviceRequests"] = [
+            {"Driver": "nvidia", "DeviceIDs": list(settings.gpus), "Capabilities": [["gpu"]]},
+        ]
+    if settings.stop_signal:
+        request["StopSignal"] = settings.stop_signal
     if settings.entrypoint is not None:
         request["Entrypoint"] = list(settings.entrypoint)
     if settings.command is not None:

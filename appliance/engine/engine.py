@@ -33,7 +33,9 @@ class ContainerSettings:
 
     `network`: "host", the name of a network (then `ip` is the fixed address in it, "" : the engine chooses),
     or "container:NAME" to share another container's. `image` is an image id or a reference that the engine has.
-    `cpu` in thousandths of a core, `memory` in bytes, 0 : unlimited. `log_size`/`log_files` cap the engine's log.
+    `cpu` in thousandths of a core, `memory` in bytes, 0 : unlimited. `tmpfs`: path → bytes (0 : half of the memory),
+    `shm`: bytes of /dev/shm (0 : the engine's default). `devices` have the same path outside and inside; `gpus` are
+    ids of NVIDIA's driver. `log_size`/`log_files` cap the engine's log.
     """
 
     name: str
@@ -47,11 +49,18 @@ class ContainerSettings:
     ip: str = ""
     hostname: str = ""
     mounts: tuple[BindMount, ...] = ()
-    tmpfs: tuple[str, ...] = ()
+    tmpfs: Mapping[str, int] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
     cpu: int = 0
     memory: int = 0
+    shm: int = 0
+    gpus: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+    privileged: bool = False
+    read_only: bool = False
+    workdir: str = ""
+    stop_signal: str = ""
     log_size: int = 10 * 1024 * 1024
     log_files: int = 3
 

@@ -303,6 +303,66 @@ def test_what_a_container_is_made_of_arrives_inside(docker: Engine, tmp_path: Pa
     assert output[:4] == ["from the host", "a=b c", "65534", "web-1"]
 
 
+INSIDE = """
+df -k /scratch /dev/shm | awk 'NR > 1 {print $6, $2}'
+pwd
+test -c /dev/kmsg && echo device
+ip link set lo mtu 1400 && echo capable
+touch /here 2>/dev/null || echo read-only
+touch /data/here 2>/dev/null || echo not written
+touch /scratch/here && echo written
+"""
+
+
+def test_file_systems_devices_and_rights_arrive_inside(docker: Engine, tmp_path: Path) -> None:
+    settings = replace(
+        SLEEPER,
+        command=_sh(INSIDE),
+        mounts=(BindMount(str(tmp_path), "/data", read_only=True),),
+        tmpfs={"/scratch": 1 << 20},
+        shm=2 << 20,
+        workdir="/etc",
+        devices=("/dev/kmsg",),
+        capabilities=("NET_ADMIN",),
+        read_only=True,
+    )
+    name = _run(docker, settings)
+    eventually(lambda: _finished(docker, name), timeout=20)
+    output = b"".join(data for stream, data in docker.logs(name, follow=False, tail=None) if stream == "stdout")
+    lines = ["/scratch 1024", "/dev/shm 2048", "/etc", "device", "capable", "read-only", "not written", "written"]
+    assert output.decode().splitlines() == lines
+
+
+def test_what_was_not_asked_for_is_not_given(docker: Engine) -> None:
+    script = "ip link set lo mtu 1400 || test -e /dev/kmsg || exit 9"
+    name = _run(docker, replace(SLEEPER, command=_sh(script)))
+    eventually(lambda: _finished(docker, name), timeout=20)
+    state = docker.inspect(name)
+    assert state is not None and state.exit_code == 9
+
+
+def test_a_stop_sends_the_signal_that_was_asked_for(docker: Engine) -> None:
+    script = "trap 'exit 3' INT; echo ready; while true; do sleep 0.1; done"
+    name = _run(docker, replace(SLEEPER, command=_sh(script), stop_signal="SIGINT"))
+    eventually(lambda: list(docker.logs(name, follow=False, tail=None)), timeout=20)
+    docker.stop(name, 10)
+    state = docker.inspect(name)
+    assert state is not None and state.exit_code == 3
+
+
+def test_nothing_is_made_in_the_place_of_a_file_that_is_missing(docker: Engine, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="refused") as caught:
+        docker.create(replace(SLEEPER, mounts=(BindMount(str(tmp_path / "gone"), "/gone"),)))
+    assert str(tmp_path / "gone") in caught.value.why and not (tmp_path / "gone").exists()
+
+
+def test_gpus_are_asked_of_their_driver_by_id(docker: Engine) -> None:
+    """This machine has none: the engine says that it has no such driver."""
+    with pytest.raises(EngineError) as caught:
+        _run(docker, replace(SLEEPER, gpus=("GPU-4b71",)))
+    assert "nvidia" in caught.value.why
+
+
 def test_logs_are_told_apart_cut_and_followed_to_the_end(any_engine: Engine) -> None:
     name = _run(any_engine, replace(SLEEPER, command=_sh(SPEAK)))
     followed = list(any_engine.logs(name, follow=True, tail=None))

@@ -16,10 +16,12 @@ from appliance.engine.container import (
 )
 from appliance.engine.engine import BindMount, ContainerSettings, PublishedPort
 from appliance.model.container import Container, Health, Port, Probe, Resources
-from appliance.model.instance import Assignment, Mount, PlannedContainer
+from appliance.model.instance import Assignment, Mount, PlannedContainer, PlannedFile
 from appliance.model.service import Volume
 
-PLACES = NodePlaces("3f2a", "appliance", "/var/lib/appliance/volumes", "/run/appliance/hosts")
+PLACES = NodePlaces(
+    "3f2a", "appliance", "/var/lib/appliance/volumes", "/run/appliance/memory/volumes", "/run/appliance/hosts"
+)
 NAMES = BindMount("/run/appliance/hosts", "/etc/hosts", read_only=True)
 
 MAIN = PlannedContainer(
@@ -142,9 +144,49 @@ def test_on_the_host_network_nothing_is_addressed_published_or_named() -> None:
         labels=settings.labels,
         network="host",
         mounts=(BindMount("/etc/appliance/etcd", "/etc/etcd", read_only=True),),
-        tmpfs=("/tmp",),
+        tmpfs={"/tmp": 0},
         capabilities=("NET_ADMIN",),
     )
+
+
+def test_what_a_spec_asks_of_the_engine_arrives_in_the_settings() -> None:
+    spec = msgspec.structs.replace(
+        MAIN.spec,
+        volumes={"data": "/data", "logs": "/logs", "fast": "/fast"},
+        read_only_volumes=("logs",),
+        tmpfs={"/scratch": 1 << 20},
+        shm=1 << 21,
+        devices=("/dev/kvm",),
+        capabilities=("NET_ADMIN",),
+        privileged=True,
+        read_only=True,
+        workdir="/srv",
+        stop_signal="SIGINT",
+    )
+    plan = msgspec.structs.replace(MAIN, spec=spec, tmpfs=("/tmp",), capabilities=("SYS_TIME",))
+    volumes = {"data": Volume(), "logs": Volume(path="/srv/logs"), "fast": Volume(medium="memory")}
+    settings = _settings(msgspec.structs.replace(ONE, containers=(plan,), volumes=volumes))
+    assert settings.mounts == (
+        BindMount("/var/lib/appliance/volumes/shop/web-2/data", "/data"),
+        BindMount("/srv/logs", "/logs", read_only=True),
+        BindMount("/run/appliance/memory/volumes/shop/web-2/fast", "/fast"),
+        NAMES,
+    )
+    assert settings.tmpfs == {"/tmp": 0, "/scratch": 1 << 20}
+    assert (settings.shm, settings.devices, settings.capabilities) == (
+        1 << 21,
+        ("/dev/kvm",),
+        ("SYS_TIME", "NET_ADMIN"),
+    )
+    assert (settings.privileged, settings.read_only) == (True, True)
+    assert (settings.workdir, settings.stop_signal) == ("/srv", "SIGINT")
+
+
+def test_the_containers_of_an_instance_share_out_its_gpus_in_their_order() -> None:
+    first = msgspec.structs.replace(MAIN, spec=msgspec.structs.replace(MAIN.spec, resources=Resources(gpus=2)))
+    second = msgspec.structs.replace(LOG, spec=msgspec.structs.replace(LOG.spec, resources=Resources(gpus=1)))
+    three = msgspec.structs.replace(GROUP, containers=(first, second), gpus=("GPU-1", "GPU-2", "GPU-3"))
+    assert [_settings(three, index).gpus for index in (0, 1)] == [("GPU-1", "GPU-2"), ("GPU-3",)]
 
 
 def test_only_several_containers_with_an_address_of_their_own_need_a_pause_container() -> None:
@@ -195,6 +237,23 @@ ANEW = {
     "tmpfs": _with_plan(tmpfs=("/tmp",)),
     "address": msgspec.structs.replace(ONE, ip="10.96.0.6"),
     "a second container": GROUP,
+    "a text becomes a template": _with_spec(templates=("PASSWORD",)),
+    "secret in the environment": _with_spec(secret_env={"KEY": "key"}),
+    "path of a secret": _with_spec(secrets={"key": "/run/secrets/key"}),
+    "version of a secret": _with_plan(secrets={"key": 2}),
+    "config": _with_plan(files=(PlannedFile(path="/etc/web.conf", text="a"),)),
+    "volume that may only be read": _with_spec(read_only_volumes=("data",)),
+    "folder of the node as volume": msgspec.structs.replace(ONE, volumes={"data": Volume(path="/srv/data")}),
+    "volume in memory": msgspec.structs.replace(ONE, volumes={"data": Volume(medium="memory", size=1 << 20)}),
+    "tmpfs of a size": _with_spec(tmpfs={"/tmp": 1 << 20}),
+    "shm": _with_spec(shm=1 << 20),
+    "device": _with_spec(devices=("/dev/kvm",)),
+    "capability of the spec": _with_spec(capabilities=("NET_ADMIN",)),
+    "privileged": _with_spec(privileged=True),
+    "read-only": _with_spec(read_only=True),
+    "workdir": _with_spec(workdir="/srv"),
+    "stop signal": _with_spec(stop_signal="SIGINT"),
+    "gpu": msgspec.structs.replace(_with_spec(resources=Resources(cpu=500, memory=1 << 29, gpus=1)), gpus=("GPU-1",)),
 }
 """Changes that a running container cannot take on."""
 
@@ -204,6 +263,8 @@ THE_SAME = {
     "rank": msgspec.structs.replace(ONE, rank=3),
     "desired": msgspec.structs.replace(ONE, desired="stopped"),
     "stop grace": msgspec.structs.replace(ONE, stop_grace=60.0),
+    "medium of a volume": msgspec.structs.replace(ONE, volumes={"data": Volume(medium="nvme")}),
+    "gpu of another container": msgspec.structs.replace(ONE, gpus=("GPU-1",)),
     "size of a volume": msgspec.structs.replace(ONE, volumes={"data": Volume(size=1, keep=True)}),
     "probes": _with_spec(health=Health(live=Probe(tcp=8080, port=8080))),
     "tag of the same image": _with_spec(image="shop/web:1.4.0"),
