@@ -4,7 +4,6 @@ Docker makes chains called DOCKER… and jumps to them, adds rules for its bridg
 DROP when forwarding was off before (docs.docker.com, "Packet filtering and firewalls"). It leaves all that behind.
 """
 
-import ctypes
 import itertools
 import json
 import os
@@ -13,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 from appliance.delivery.runtime import EngineRuntime
+from appliance.host import mounts
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 
@@ -33,8 +33,8 @@ def remember(layout: Layout, runtime: EngineRuntime) -> None:
 
 def remove(layout: Layout, runtime: EngineRuntime, bridge: str) -> None:
     """After the engine has ended. May be repeated; what others put into the firewall stays."""
-    for point in _mounts_below(layout.run / "engine", layout.engine_data):
-        _unmount(point)
+    for point in mounts.mounted_below(layout.run / "engine", layout.engine_data):
+        mounts.unmount(point)
     try:
         before = json.loads(layout.before_file.read_text())
     except (FileNotFoundError, ValueError):
@@ -92,18 +92,3 @@ def _call(runtime: EngineRuntime, program: str, *arguments: str) -> str:
     command = [str(runtime.programs / program), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | runtime.environment, timeout=20)
     return done.stdout if done.returncode == 0 else ""
-
-
-def _mounts_below(*folders: Path) -> list[str]:
-    """Deepest first."""
-    prefixes = tuple(f"{folder.resolve()}/" for folder in folders)
-    lines = Path("/proc/self/mounts").read_text().splitlines()
-    points = [line.split()[1].encode().decode("unicode_escape") for line in lines]
-    return sorted((point for point in points if point.startswith(prefixes)), key=len, reverse=True)
-
-
-def _unmount(point: str) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.umount2(os.fsencode(point), 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), point)

@@ -17,6 +17,7 @@ from appliance.delivery.runtime import RUNTIME_HOME, unpack_engine
 from appliance.engine.container import ROOT_LABEL
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError
+from appliance.host import mounts
 from appliance.host.layout import Layout
 from appliance.model.cluster import INSTANCE_BRIDGE, INSTANCE_NETWORK
 
@@ -41,6 +42,8 @@ def down(
     if answers(socket):
         tell("ending containers")
         _remove_containers(open_engine(socket), layout)
+    for point in mounts.mounted_below(layout.memory):
+        mounts.unmount(point, lazily=True)
     tell("removing the overlay network")
     remove_overlay()
     if own is not None:
@@ -94,15 +97,12 @@ def _has_engine_data(layout: Layout) -> bool:
 
 def _refuse_mounts(folder: Path) -> None:
     """Never delete through a mount: what is mounted below our folders is somebody's data, or a container's."""
-    prefix = str(folder.resolve()) + "/"
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        point = line.split()[1].encode().decode("unicode_escape")
-        if point.startswith(prefix):
-            raise ApplianceError(
-                "Something is still mounted below a folder that is to be removed; it was left alone.",
-                where=point,
-                next=f"umount {point}, then run the same command again",
-            )
+    for point in mounts.mounted_below(folder):
+        raise ApplianceError(
+            "Something is still mounted below a folder that is to be removed; it was left alone.",
+            where=point,
+            next=f"umount {point}, then run the same command again",
+        )
 
 
 def remember_root(layout: Layout, runtime_home: Path = RUNTIME_HOME) -> None:

@@ -5,10 +5,12 @@ import platform
 from pathlib import Path
 
 from appliance import VERSION
+from appliance.host import inventory, storage
+from appliance.host.layout import Layout
 from appliance.model.node import NodeFacts
 
 
-def measure(engine: str) -> NodeFacts:
+def measure(engine: str, layout: Layout) -> NodeFacts:
     """`engine` is the engine's own name and version."""
     return NodeFacts(
         version=VERSION,
@@ -19,6 +21,10 @@ def measure(engine: str) -> NodeFacts:
         engine=engine,
         boot_id=Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         os=_os_name(),
+        gpus=inventory.gpus(),
+        disks=inventory.disks(),
+        storage=storage.sizes(storage.places(layout.volumes, layout.media)),
+        devices=inventory.devices(),
     )
 
 

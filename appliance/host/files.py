@@ -32,6 +32,13 @@ def write_if_changed(path: Path, data: bytes | str, *, mode: int = 0o600) -> boo
     return True
 
 
+def make_link(path: Path, target: Path) -> None:
+    """Afterwards `path` is a symbolic link to `target`, durably. Makes parent folders; FileExistsError if it exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or unlink in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

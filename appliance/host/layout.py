@@ -69,6 +69,20 @@ class Layout:
         return self.var / "volumes"
 
     @property
+    def media(self) -> Path:
+        """Where an operator mounts or links disks for volumes that ask for a medium: ``nvme``, ``ssd``, ``hdd``."""
+        return self.var / "media"
+
+    @property
+    def secrets_file(self) -> Path:
+        """The secrets of this node's instances, sealed with `secrets_key`."""
+        return self.var / "secrets.sealed"
+
+    @property
+    def secrets_key(self) -> Path:
+        return self.etc / "secrets.key"
+
+    @property
     def journal(self) -> Path:
         """What `up`, `join`, `down` and `uninstall` did to this host."""
         return self.var / "journal"
@@ -109,6 +123,21 @@ class Layout:
     @property
     def run(self) -> Path:
         return self.root / "run/appliance"
+
+    @property
+    def memory(self) -> Path:
+        """Folder of the file systems in memory that we mount."""
+        return self.run / "memory"
+
+    @property
+    def instance_files(self) -> Path:
+        """A file system in memory with the configs and secrets of this node's instances."""
+        return self.memory / "files"
+
+    @property
+    def memory_volumes(self) -> Path:
+        """Folder of the volumes in memory, each a file system of its own."""
+        return self.memory / "volumes"
 
     @property
     def admin_socket(self) -> Path:
