@@ -62,19 +62,29 @@ class AssignmentBook:
                 sync_folder(file.parent)
         self._tell(instance)
 
-    def apply(self, *, full: bool, assignments: Iterable[Assignment], forget: Iterable[str] = ()) -> None:
-        """Take a manager's orders. With `full`, what is not listed is to be removed; sidecars never are by absence."""
+    def apply(
+        self,
+        *,
+        full: bool,
+        assignments: Iterable[Assignment],
+        forget: Iterable[str] = (),
+        keep: Iterable[str] = (),
+    ) -> None:
+        """Take a manager's orders. With `full`, what is neither listed nor in `keep` is to be removed; sidecars never
+        are by absence."""
         listed = {assignment.instance: assignment for assignment in assignments}
         for assignment in listed.values():
             self.put(assignment)
         gone = set(forget)
         if full:
-            gone |= {name for name in self.all() if name not in listed and not name.startswith(f"{SYSTEM_SERVICE}/")}
+            stays = {*listed, *keep}
+            gone |= {name for name in self.all() if name not in stays and not name.startswith(f"{SYSTEM_SERVICE}/")}
         for name in gone:
             self._retire(name)
         if full:
             with self._lock:
-                lost, self.damaged = self.damaged, {n for n in self.damaged if n.startswith(f"{SYSTEM_SERVICE}/")}
+                coming = {name for name in self.damaged if name in stays or name.startswith(f"{SYSTEM_SERVICE}/")}
+                lost, self.damaged = self.damaged, coming
                 self.confirmed = True
             for name in lost | {""}:
                 self._tell(name)

@@ -311,11 +311,12 @@ class Supervisor:
     def _do(self, assignment: Assignment, action: Action) -> None:
         match action:
             case Create(settings):
-                self._provision.prepare(assignment)
+                self._provide(assignment)
                 self._engine.create(self._provision.complete(assignment, settings))
                 self._engine.start(settings.name)
                 self._look(assignment.instance, settings.name)
             case Start(name):
+                self._provide(assignment)
                 self._engine.start(name)
                 self._look(assignment.instance, name)
             case Stop(name):
@@ -325,6 +326,15 @@ class Supervisor:
                         self._note_end(name, self._lasted(assignment.instance, name))
             case Remove(name):
                 self._end(assignment.instance, name, assignment.stop_grace, remove=True)
+
+    def _provide(self, assignment: Assignment) -> None:
+        """What lies in memory is of an earlier run, unless a container of the instance runs still."""
+        with self._turn:
+            seen = self._seen.get(assignment.instance, {}).values()
+            runs = any(container.state == "running" for container in seen)
+        if not runs:
+            self._provision.release(assignment)
+        self._provision.prepare(assignment)
 
     def _end(self, instance: str, name: str, grace: float, *, remove: bool) -> None:
         with self._turn:

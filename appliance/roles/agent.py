@@ -8,12 +8,14 @@ from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.entry import EntryServer, Make
+from appliance.agent.files import InstanceFiles
 from appliance.agent.images import EngineImages
 from appliance.agent.inbox import Inbox
 from appliance.agent.meter import Meter
 from appliance.agent.names import HostsFile
 from appliance.agent.provision import Provision
 from appliance.agent.reporter import Reporter
+from appliance.agent.secrets import SecretBook, references_of
 from appliance.agent.supervisor import Supervisor
 from appliance.agent.volumes import Volumes
 from appliance.component import Group
@@ -23,7 +25,7 @@ from appliance.delivery.package import Package
 from appliance.delivery.runtime import EngineRuntime, unpack_engine
 from appliance.engine.container import NodePlaces
 from appliance.engine.docker import DockerEngine
-from appliance.host import facts
+from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
 from appliance.link.messages import Entries, FromManager, Hello, Orders, Peers
@@ -56,13 +58,21 @@ def run_agent(layout: Layout, identity: NodeIdentity) -> None:
 
 def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Group:
     engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
-    measured = facts.measure(engine.version())
+    measured = facts.measure(engine.version(), layout)
     book = AssignmentBook(layout.assignments)
     hosts = HostsFile(layout.hosts_file)
     peer_file = PeerFile(layout.peers_file)
     overlay = overlay_of(identity, unpack_engine(package))
     overlay.reconcile(peer_file.read())
-    places = NodePlaces(layout.root_id, INSTANCE_NETWORK, str(layout.volumes), str(layout.hosts_file))
+    places = NodePlaces(
+        root_id=layout.root_id,
+        network=INSTANCE_NETWORK,
+        volumes=str(layout.volumes),
+        memory=str(layout.memory_volumes),
+        hosts=str(layout.hosts_file),
+    )
+    secrets = SecretBook(layout.secrets_file, layout.secrets_key)
+    volumes = Volumes(layout.volumes, layout.memory_volumes, lambda: storage.places(layout.volumes, layout.media))
     inbox = Inbox()
 
     def hello() -> Hello:
@@ -75,7 +85,9 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         )
 
     def ordered(orders: Orders) -> None:
-        inbox.put(lambda: book.apply(full=orders.full, assignments=orders.assignments, forget=orders.forget))
+        secrets.take(orders.secrets)
+        book.apply(full=orders.full, assignments=orders.assignments, forget=orders.forget, keep=orders.keep)
+        secrets.keep(reference for assignment in book.all().values() for reference in references_of(assignment))
 
     def peers_changed(peers: Peers) -> None:
         overlay.reconcile(peers.peers)
@@ -85,7 +97,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     def received(message: FromManager) -> None:
         match message:
             case Orders():
-                ordered(message)
+                inbox.put(lambda: ordered(message))
             case Peers():
                 peers_changed(message)
             case Entries():
@@ -114,7 +126,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         book,
         EngineImages(engine, EngineBundle(package, engine)),
         reporter,
-        Provision(Volumes(layout.volumes)),
+        Provision(volumes, InstanceFiles(layout.instance_files), secrets, identity),
         places,
         identity.id,
     )

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
+from appliance.agent.files import InstanceFiles
 from appliance.agent.images import Bundle, EngineImages
 from appliance.agent.provision import Provision
 from appliance.agent.reporter import Reporter
+from appliance.agent.secrets import SecretBook
 from appliance.agent.supervisor import Supervisor
 from appliance.agent.volumes import Volumes
 from appliance.engine.container import PAUSE, ROOT_LABEL, NodePlaces, container_name
@@ -15,6 +17,7 @@ from appliance.engine.engine import ContainerState, Engine, NetworkSettings
 from appliance.engine.fake_program import PROGRAMS, Process
 from appliance.errors import NotFound
 from appliance.model.container import Container, Health
+from appliance.model.identity import NodeIdentity
 from appliance.model.instance import Assignment, InstanceStatus, PlannedContainer
 from appliance.model.service import Volume
 from tests.lab import waiting
@@ -55,6 +58,29 @@ class PauseOnly:
         raise NotFound(f"The package has no image {name}.")
 
 
+IDENTITY = NodeIdentity(
+    id="n1",
+    name="one",
+    number=1,
+    address="192.0.2.1",
+    roles=("agent",),
+    cluster_id="c1",
+    cluster_name="unit",
+    network="10.98.0.0/16",
+    managers=(),
+)
+
+
+def places(folder: Path) -> NodePlaces:
+    return NodePlaces(ROOT, NETWORK.name, str(folder / "volumes"), str(folder / "memory"), str(folder / "hosts"))
+
+
+def provision(folder: Path) -> Provision:
+    volumes = Volumes(folder / "volumes", folder / "memory", lambda: {"": folder / "volumes"})
+    secrets = SecretBook(folder / "secrets.sealed", folder / "secrets.key")
+    return Provision(volumes, InstanceFiles(folder / "files"), secrets, IDENTITY)
+
+
 class Node:
     def __init__(self, engine: Engine, folder: Path, bundle: Bundle | None = None) -> None:
         self.engine = engine
@@ -72,8 +98,8 @@ class Node:
             book,
             EngineImages(self.engine, self._bundle),
             reporter,
-            Provision(Volumes(self.folder / "volumes")),
-            NodePlaces(ROOT, NETWORK.name, str(self.folder / "volumes"), str(self.folder / "hosts")),
+            provision(self.folder),
+            places(self.folder),
             "n1",
         )
         reporter.start()

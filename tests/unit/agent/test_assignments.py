@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.names import HostsFile
 from appliance.agent.reporter import Reporter
-from appliance.agent.volumes import Volumes
 from appliance.model.instance import Assignment, InstanceStatus
-from appliance.model.service import Volume
 
 
 def _assignment(service: str = "shop", index: int = 1) -> Assignment:
@@ -38,6 +35,14 @@ def test_full_orders_remove_what_they_do_not_list_except_sidecars(tmp_path: Path
     assert "shop/web-1" not in AssignmentBook(tmp_path).all()
 
 
+def test_what_full_orders_keep_for_later_ones_stays(tmp_path: Path) -> None:
+    book = AssignmentBook(tmp_path)
+    for index in (1, 2, 3):
+        book.put(_assignment(index=index))
+    book.apply(full=True, assignments=[_assignment(index=1)], keep=["shop/web-2"])
+    assert [name for name, each in book.all().items() if each.desired == "removed"] == ["shop/web-3"]
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"instance": "shop/\xffeb-1"}', b"[]", b'{"instance": "shop/db-1"}'])
 def test_a_damaged_file_is_set_aside_until_it_is_sent_again(tmp_path: Path, damage: bytes) -> None:
     AssignmentBook(tmp_path).put(_assignment())
@@ -57,14 +62,6 @@ def test_names_reach_containers_that_mount_the_file(tmp_path: Path) -> None:
     assert "10.1.0.2 web-2.shop web.shop\n" in file.read_text() and "etcd" not in file.read_text()
     hosts.update({})
     assert "web-2" not in file.read_text()
-
-
-def test_only_kept_volumes_stay(tmp_path: Path) -> None:
-    both = msgspec.structs.replace(_assignment(), volumes={"data": Volume(keep=True), "cache": Volume()})
-    volumes = Volumes(tmp_path)
-    volumes.prepare(both)
-    volumes.remove(both)
-    assert [path.name for path in (tmp_path / "shop/web-1").iterdir()] == ["data"]
 
 
 def test_what_could_not_be_sent_is_kept_unless_there_is_newer() -> None:

@@ -15,6 +15,7 @@ from appliance.engine.fake import FakeEngine
 from appliance.engine.fake_container import Image
 from appliance.model.container import Container, Health, Probe
 from appliance.model.instance import PlannedContainer
+from appliance.model.service import Volume
 from tests.unit.agent.node import FUNCTIONS, IMAGE, NETWORK, Node, alone, eventually, group
 
 
@@ -234,3 +235,29 @@ def test_a_group_that_becomes_one_container_keeps_the_address(node: Node) -> Non
         book.put(group(single))
         eventually(lambda: node.running("main").ip == "10.98.9.5")
         assert node.find(PAUSE) is None and node.find("log") is None
+
+
+def test_a_volume_in_memory_is_shared_by_a_group_and_empty_after_each_start_from_nothing(fake_node: Node) -> None:
+    containers = tuple(
+        msgspec.structs.replace(each, spec=msgspec.structs.replace(each.spec, volumes={"fast": "/fast"}))
+        for each in group().containers
+    )
+    wanted = msgspec.structs.replace(group(*containers), volumes={"fast": Volume(medium="memory", size=1 << 20)})
+    note = fake_node.folder / "memory/shop/web-1/fast/note"
+    fake_node.engine.ensure_network(NETWORK)
+    with fake_node.supervised() as book:
+        book.put(wanted)
+        first = eventually(fake_node.running)
+        eventually(lambda: fake_node.running("log"))
+        note.write_text("from the first run")
+        fake_node.engine.stop(first.name, 0)
+        eventually(lambda: fake_node.running().started_at > first.started_at)
+        assert note.exists(), "the other container still runs"
+        book.put(msgspec.structs.replace(wanted, desired="stopped"))
+        eventually(lambda: fake_node.state() == "stopped")
+        book.put(wanted)
+        eventually(fake_node.running)
+        assert note.parent.is_mount() and not note.exists()
+        book.put(msgspec.structs.replace(wanted, desired="removed"))
+        eventually(lambda: fake_node.state() == "removed")
+        assert not note.parent.exists()
