@@ -1,18 +1,46 @@
-"""YAML as plain values that remember their lines; refuses what could exhaust memory or mean two things."""
+"""YAML as plain values that remember their lines; refuses what could exhaust memory or mean two things.
 
-from collections.abc import Mapping
+The values are built here from the parser's events: nothing of YAML that can do more than write down texts, numbers,
+lists and mappings is ever carried out, and every scalar keeps the meaning that it has in YAML 1.2 (``NO`` is a text).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.reader import ReaderError
 
 from appliance.errors import Problem, SpecInvalid
+from appliance.spec.quantities import shown
 
-LARGEST_TEXT = 1024 * 1024
-"""Characters."""
+LARGEST_TEXT = 384 * 1024
+"""Bytes in UTF-8. The store keeps a service's text next to what was read from it, in one value of at most 1 MB."""
 DEEPEST = 32
 """Levels of nesting."""
+MOST_VALUES = 20_000
+"""Texts, numbers, lists and mappings in one file, names of fields counted as well."""
+_MOST_PROBLEMS = 100
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})")
+_DECIMAL = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+)|[-+]?\.(?:inf|Inf|INF)|\.nan"
+)
+_TWO_MEANINGS = re.compile(r"[-+]?(?:0[0-9]+|0[xob][0-9A-Fa-f_]+|[0-9]+_[0-9_]*)")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 Path = tuple[str | int, ...]
 
@@ -33,65 +61,114 @@ class Document:
 
 def read_yaml(text: str, file: str) -> list[Document]:
     """The documents of `text` that are not empty. Raises SpecInvalid."""
-    if len(text) > LARGEST_TEXT:
-        raise SpecInvalid([Problem("the file is larger than 1 MiB", file=file)])
+    if len(text.encode("utf-8", "surrogatepass")) > LARGEST_TEXT:
+        raise SpecInvalid([Problem(f"the file is larger than {LARGEST_TEXT // 1024} KiB", file=file)])
+    building = _Building(file)
     try:
-        _refuse_traps(text, file)
-        loaded = list(YAML(typ="rt", pure=True).load_all(text))
+        documents = list(building.documents(YAML(typ="safe", pure=True).parse(text)))
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise building.stopped(f"this is not YAML: the character U+{ord(text[error.position]):04X}", line) from error
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         why = str(error.problem or error.context).partition("\n")[0]
-        raise SpecInvalid([Problem(f"this is not YAML: {why}", file=file, line=line)]) from error
-    except (YAMLError, ValueError) as error:
-        raise SpecInvalid([Problem(f"this is not YAML: {str(error).partition(chr(10))[0]}", file=file)]) from error
-    return [_document(value) for value in loaded if value is not None]
+        raise building.stopped(f"this is not YAML: {why}", line) from error
+    except (YAMLError, ValueError, OverflowError) as error:
+        raise building.stopped(f"this is not YAML: {str(error).partition(chr(10))[0]}", 0) from error
+    if building.problems:
+        raise SpecInvalid(building.problems)
+    return [document for document in documents if document.value is not None]
 
 
-def _refuse_traps(text: str, file: str) -> None:
-    """Looks at the stream of events, before anything is built from it."""
-    depth = 0
-    for event in YAML(typ="rt", pure=True).parse(text):
-        line = event.start_mark.line + 1 if event.start_mark else 0
+class _Building:
+    """Documents on their way from events to values; what can be left out without losing the thread is a problem."""
+
+    def __init__(self, file: str) -> None:
+        self.problems: list[Problem] = []
+        self._file = file
+        self._lines: dict[Path, int] = {}
+        self._count = 0
+
+    def documents(self, events: Iterator[Any]) -> Iterator[Document]:
+        for event in events:
+            if isinstance(event, DocumentStartEvent):
+                first = next(events)
+                self._lines = {(): first.start_mark.line + 1}
+                yield Document(self._value(first, events, ()), self._lines)
+
+    def stopped(self, message: str, line: int) -> SpecInvalid:
+        """All that was found up to here, and why it cannot go on."""
+        return SpecInvalid([*self.problems, Problem(message, file=self._file, line=line)])
+
+    def _value(self, event: Any, events: Iterator[Any], path: Path) -> object:
+        line = event.start_mark.line + 1
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise self.stopped(f"the file has more than {MOST_VALUES} values", line)
         if isinstance(event, AliasEvent):
-            raise SpecInvalid([Problem("YAML aliases (*name) are not allowed; use ${variables}", file=file, line=line)])
-        if isinstance(event, CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, CollectionEndEvent):
-            depth -= 1
-        if depth > DEEPEST:
-            raise SpecInvalid([Problem(f"nested deeper than {DEEPEST} levels", file=file, line=line)])
+            self._add("YAML aliases (*name) are not allowed; use ${variables}", line)
+            return None
+        if event.tag is not None:
+            self._add(f"YAML tags ({event.tag}) are not allowed; put a text in quotes", line)
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event, line)
+        if len(path) >= DEEPEST:
+            raise self.stopped(f"nested deeper than {DEEPEST} levels", line)
+        if isinstance(event, SequenceStartEvent):
+            return self._list(events, path)
+        assert isinstance(event, MappingStartEvent)
+        return self._mapping(events, path)
 
-
-def _document(value: object) -> Document:
-    lines: dict[Path, int] = {(): 1}
-    mark = getattr(value, "lc", None)
-    if mark is not None and mark.line is not None:
-        lines[()] = mark.line + 1
-    return Document(_plain(value, (), lines), lines)
-
-
-def _plain(value: object, path: Path, lines: dict[Path, int]) -> object:
-    if isinstance(value, dict):
-        plain = {}
-        for key, item in value.items():
-            here = (*path, str(key))
-            _note(value, key, here, lines)
-            plain[str(key)] = _plain(item, here, lines)
-        return plain
-    if isinstance(value, list):
-        items = []
-        for number, item in enumerate(value):
-            here = (*path, number)
-            _note(value, number, here, lines)
-            items.append(_plain(item, here, lines))
+    def _list(self, events: Iterator[Any], path: Path) -> list[object]:
+        items: list[object] = []
+        for event in events:
+            if isinstance(event, SequenceEndEvent):
+                break
+            here = (*path, len(items))
+            self._lines[here] = event.start_mark.line + 1
+            items.append(self._value(event, events, here))
         return items
-    if isinstance(value, bool) or value is None:
-        return value
-    # ruamel keeps how a number was written in types of its own.
-    return next((kind(value) for kind in (int, float, str) if isinstance(value, kind)), str(value))
 
+    def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for event in events:
+            if isinstance(event, MappingEndEvent):
+                break
+            key, line = self._key(event, events, path), event.start_mark.line + 1
+            if key in found:
+                self._add(f"duplicate key {shown(key)}", line)
+            here = (*path, key)
+            self._lines[here] = line
+            found[key] = self._value(next(events), events, here)
+        return found
 
-def _note(container: object, key: object, path: Path, lines: dict[Path, int]) -> None:
-    positions = getattr(getattr(container, "lc", None), "data", None) or {}
-    if key in positions:
-        lines[path] = positions[key][0] + 1
+    def _key(self, event: Any, events: Iterator[Any], path: Path) -> str:
+        """As it is written: the name of a field or of a thing is a text whatever it looks like."""
+        value = self._value(event, events, (*path, ""))
+        if isinstance(event, ScalarEvent) and event.value:
+            return str(event.value)
+        self._add("a key must be a text", event.start_mark.line + 1)
+        return str(value)
+
+    def _scalar(self, event: ScalarEvent, line: int) -> object:
+        text = str(event.value)
+        if _HALF_CHARACTER.search(text):
+            self._add("a text holds half of a character (U+D800 to U+DFFF)", line)
+        if event.style is not None:
+            return text
+        if text in _NULLS:
+            return None
+        if text in _TRUTHS:
+            return _TRUTHS[text]
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _DECIMAL.fullmatch(text):
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        if _TWO_MEANINGS.fullmatch(text):
+            self._add(f"{shown(text)} is not the same number to every program; put it in quotes if it is a text", line)
+        return text
+
+    def _add(self, message: str, line: int) -> None:
+        self.problems.append(Problem(message, file=self._file, line=line))
+        if len(self.problems) >= _MOST_PROBLEMS:
+            raise self.stopped("there are more problems like these", line)

@@ -5,16 +5,12 @@ import pytest
 from appliance.model.container import Container
 from appliance.model.service import Deploy, Service
 from appliance.spec.diff import diff
+from appliance.spec.filling import put_in
 from appliance.spec.quantities import cpu, duration, size
-from appliance.spec.variables import substitute
 
 
 def test_a_doubled_dollar_is_a_literal_one() -> None:
-    assert substitute("${a} $${a} $$(date) $HOME", {"a": "1"}) == ("1 ${a} $(date) $HOME", [])
-
-
-def test_unknown_variables_are_named() -> None:
-    assert substitute("${a}${b}", {"a": "1"}) == ("1${b}", ["b"])
+    assert put_in("${a} $${a} $$(date) $HOME", {"a": "1"}.__getitem__) == "1 ${a} $(date) $HOME"
 
 
 def test_amounts_are_read_as_people_write_them() -> None:

@@ -59,17 +59,16 @@ def test_all_problems_come_at_once_each_with_its_line() -> None:
         ("service: a\nservice: b\n", "duplicate key"),
         ("a: &x 1\nb: *x\n", "aliases"),
         ("x: " + "[" * 40 + "]" * 40, "deeper than 32"),
-        ("x: " + "y" * 2**20, "larger than 1 MiB"),
+        ("x: " + "y" * 2**20, "larger than 384 KiB"),
         ("", "empty"),
         ("- 1\n", "starts with: service"),
         ("[", "not YAML"),
         (ONE.replace("shop\n", "system\n", 1), "the appliance's own"),
-        (ONE + "jobs: {}\n", "jobs is not supported by this release"),
         (ONE + "variables: {v: 1.10}\n", "in quotes"),
         (ONE.replace("shop/web:1", '"${tga}"') + "variables: {tag: x}\n", "did you mean tag?"),
         (ONE + "        volumes: {data: /data}\n", "no volume data"),
         (ONE + "        health: {live: {tcp: http}}\n", "no port http"),
-        (ONE + "        health: {live: {}}\n", "exactly one of exec, http and tcp"),
+        (ONE + "        health: {live: {}}\n", "exactly one of exec, http, tcp and grpc"),
         (ONE + "        resources: {memory: 5Xi}\n", "not a size"),
         (ONE + "        ports: {a: {port: 1, publish: 80}, b: {port: 2, publish: 80}}\n", "publishes port 80/tcp"),
         (ONE + "        ports: {a: 80, b: 80}\n", "share one address"),
@@ -80,7 +79,7 @@ def test_refuses(text: str, told: str) -> None:
 
 
 def test_an_override_of_no_variable_is_a_problem() -> None:
-    assert "there is no variable tag to override" in problems(ONE, {"tag": "2"})[0]
+    assert "there is no variable 'tag' to override" in problems(ONE, {"tag": "2"})[0]
 
 
 def test_one_file_may_hold_several_services() -> None:

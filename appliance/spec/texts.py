@@ -1,0 +1,379 @@
+"""The smallest pieces of a service file: how each is checked, and what an editor is told about it.
+
+Every check takes what the YAML says, after the variables were put in (so a number may come as a text), and raises
+ValueError with a whole sentence.
+"""
+
+import re
+import shlex
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.spec import quantities
+from appliance.spec.quantities import shown
+from appliance.spec.suggestion import suggestion
+
+Json = dict[str, Any]
+VARIABLE: Json = {"type": "string", "pattern": r"\$\{[^}]+\}"}
+"""JSON Schema of a text that stands for another value once its variables are put in."""
+SCALAR: Json = {"type": ["string", "integer", "boolean"]}
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,20}")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_NEVER = re.compile("[\0\ud800-\udfff]")
+_NUMBER = re.compile(r"[-+]?[0-9]{1,18}")
+_CAPABILITY_NAMES = """
+    ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH
+    FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE
+    NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT SYS_MODULE SYS_NICE
+    SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM
+"""
+_CAPABILITIES = frozenset(_CAPABILITY_NAMES.split())
+"""capabilities(7)."""
+_ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """An annotation: `read` makes the value, `schema` is the JSON Schema of what may stand in the file."""
+
+    read: Callable[[object], object]
+    schema: Json
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
+        return dict(self.schema)
+
+
+@dataclass(frozen=True)
+class Short:
+    """An annotation of a longer form: `lengthen` makes it of the short form, which is described by `schema`."""
+
+    lengthen: Callable[[object], object]
+    schema: Json
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.lengthen, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
+        return {"anyOf": [dict(self.schema), handler(schema)]}
+
+
+class Part(BaseModel):
+    """A mapping of the file whose names are ours."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def unless_mapping(field: str) -> Callable[[object], object]:
+    """For `Short`: what is no mapping is the value of this field."""
+    return lambda value: value if isinstance(value, dict) else {field: value}
+
+
+def listed(default: object) -> Callable[[object], object]:
+    """For `Short`: a list stands for a mapping whose values are all the default; one of its own if it is callable."""
+
+    def lengthen(value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        texts = [text(item) for item in value]
+        _refuse_twice(texts)
+        return {item: default(item) if callable(default) else default for item in texts}
+
+    return lengthen
+
+
+def text(value: object) -> str:
+    """Numbers and truth values are written without quotes so often that refusing them would only annoy."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        raise ValueError(f"{value!r} is a number; write it in quotes, or 1.10 would become 1.1")
+    if not isinstance(value, str | int):
+        raise ValueError("this must be a text")
+    if _NEVER.search(str(value)):
+        raise ValueError("a text cannot hold the NUL character or half of a character")
+    return str(value)
+
+
+def whole_number(value: object) -> int:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{shown(value)} is not a whole number")
+    return value
+
+
+def truth(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return value == "true"
+    raise ValueError(f"{shown(value)} is neither true nor false")
+
+
+def within(number: float, least: float, most: float, unit: str = "") -> None:
+    if not least <= number <= most:
+        raise ValueError(f"{number:g} is out of range: {least:g} to {most:g}{unit}")
+
+
+def whole(least: int, most: int) -> Check:
+    """A whole number between the two."""
+
+    def read(value: object) -> int:
+        number = whole_number(value)
+        within(number, least, most)
+        return number
+
+    return Check(read, {"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, VARIABLE]})
+
+
+def seconds(least: float, most: float) -> Check:
+    """A duration between the two."""
+
+    def read(value: object) -> float:
+        number = quantities.duration(value)
+        within(number, least, most, " seconds")
+        return number
+
+    return Check(read, _amount(r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)?$"))
+
+
+def choice(*names: str) -> Check:
+    """One of the names."""
+
+    def read(value: object) -> str:
+        name = text(value)
+        if name not in names:
+            raise ValueError(f"{shown(name)} is none of: {', '.join(names)}{suggestion(name, names)}")
+        return name
+
+    return Check(read, {"anyOf": [{"enum": list(names)}, VARIABLE]})
+
+
+def unique(value: list[str]) -> list[str]:
+    """After a list of texts: each at most once."""
+    _refuse_twice(value)
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not a name: use up to 63 of a-z, 0-9 and -, not starting or ending with -")
+    return value
+
+
+def _service_name(value: object) -> str:
+    name = _name(value)
+    if name == SYSTEM_SERVICE:
+        raise ValueError(f"the name {SYSTEM_SERVICE} is the appliance's own; choose another")
+    return name
+
+
+def _matching(pattern: re.Pattern[str], hint: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        given = text(value)
+        if not pattern.fullmatch(given):
+            raise ValueError(f"{shown(given)} {hint}")
+        return given
+
+    return read
+
+
+def _words(value: object) -> list[str]:
+    if isinstance(value, str):
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"the command cannot be split into words: {error}; write it as a list") from error
+    if not isinstance(value, list):
+        raise ValueError("this must be a text or a list of texts")
+    return [text(word) for word in value]
+
+
+def _program(value: object) -> list[str]:
+    words = _words(value)
+    if not words or not words[0]:
+        raise ValueError("at least the program's name is needed")
+    return words
+
+
+def _some_texts(value: object) -> list[str]:
+    given = [text(item) for item in value] if isinstance(value, list) else [text(value)]
+    if not given:
+        raise ValueError("at least one value is needed")
+    return given
+
+
+def _absolute(value: object) -> str:
+    path = text(value)
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{shown(path)} must be an absolute path without ..")
+    if len(path) > 4095:
+        raise ValueError("the path is longer than 4095 characters")
+    return path.rstrip("/") or "/"
+
+
+def _inside(value: object) -> str:
+    path = _absolute(value)
+    if path == "/" or ":" in path:
+        raise ValueError(f"{shown(path)} cannot be mounted: it must be below / and hold no colon")
+    return path
+
+
+def _mounted(value: object) -> str:
+    path = text(value)
+    return _inside(path.removesuffix(":ro")) + (":ro" if path.endswith(":ro") else "")
+
+
+def _device(value: object) -> str:
+    path = _inside(value)
+    if not path.startswith("/dev/"):
+        raise ValueError(f"{shown(path)} is not a device; write it like /dev/ttyUSB0")
+    return path
+
+
+def _url_path(value: object) -> str:
+    path = text(value)
+    if not path.startswith("/") or any(character.isspace() for character in path):
+        raise ValueError(f"{shown(path)} is not a path of a URL: it starts with / and holds no spaces")
+    return path
+
+
+def _image(value: object) -> str:
+    image = text(value)
+    if not image or any(character.isspace() for character in image):
+        raise ValueError(f"{shown(image)} is not an image; write it like shop/web:1.4")
+    return image
+
+
+def _mode(value: object) -> int:
+    """A number without quotes could mean 440 in base ten or in base eight."""
+    if not isinstance(value, str) or not re.fullmatch("0?[0-7]{3}", value):
+        raise ValueError(f'{shown(value)} is not a file mode; write it in quotes, like "0440"')
+    return int(value, 8)
+
+
+def _signal(value: object) -> str:
+    names = {name for name in signal.Signals.__members__ if name.startswith("SIG")}
+    name = text(value)
+    if name not in names:
+        raise ValueError(f"{shown(name)} is not a signal, like SIGTERM or SIGINT{suggestion(name, sorted(names))}")
+    return name
+
+
+def _capability(value: object) -> str:
+    name = text(value).removeprefix("CAP_")
+    if name not in _CAPABILITIES:
+        raise ValueError(f"{shown(name)} is not a capability{suggestion(name, sorted(_CAPABILITIES))}")
+    return name
+
+
+def _architectures(value: object) -> list[str]:
+    names = _some_texts(value)
+    for name in names:
+        if name not in _ARCHITECTURES:
+            known = ", ".join(_ARCHITECTURES)
+            raise ValueError(f"{shown(name)} is none of: {known}{suggestion(name, list(_ARCHITECTURES))}")
+    return list(dict.fromkeys(_ARCHITECTURES[name] for name in names))
+
+
+def _unavailable(value: object) -> str:
+    """A count or a percentage, at least one instance."""
+    if isinstance(value, str) and value.endswith("%"):
+        number = quantities.percent(value)
+        within(number, 1, 100, "%")
+        return f"{number}%"
+    number = whole_number(value)
+    within(number, 1, 10_000)
+    return str(number)
+
+
+def _percent(value: object) -> int:
+    number = quantities.percent(value)
+    within(number, 1, 100, "%")
+    return number
+
+
+def _number(value: object) -> float:
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else 0.0
+    except (ValueError, OverflowError):
+        number = 0.0
+    if not 0 < number < 1e15:
+        raise ValueError(f"{shown(value)} is not a number above 0")
+    return number
+
+
+def _bounded(read: Callable[[object], int], most: int, wording: str) -> Callable[[object], int]:
+    def bounded(value: object) -> int:
+        number = read(value)
+        if number > most:
+            raise ValueError(f"{shown(value)} is more than {wording}")
+        return number
+
+    return bounded
+
+
+def _refuse_twice(texts: list[str]) -> None:
+    seen: set[str] = set()
+    for each in texts:
+        if each in seen:
+            raise ValueError(f"{shown(each)} is listed twice")
+        seen.add(each)
+
+
+def _amount(pattern: str) -> Json:
+    return {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": pattern}, VARIABLE]}
+
+
+_NAME: Json = {"type": "string", "pattern": _LABEL_PATTERN}
+_PATH: Json = {"anyOf": [{"type": "string", "pattern": "^/"}, VARIABLE]}
+_WORDS: Json = {"anyOf": [{"type": "string"}, {"type": "array", "items": SCALAR}]}
+_TEXTS: Json = {"anyOf": [SCALAR, {"type": "array", "items": SCALAR, "minItems": 1}]}
+
+Name = Annotated[str, Check(_name, {"anyOf": [_NAME, VARIABLE]})]
+ServiceName = Annotated[str, Check(_service_name, {"anyOf": [_NAME, VARIABLE]})]
+Text = Annotated[str, Check(text, SCALAR)]
+Words = Annotated[list[str], Check(_words, _WORDS)]
+Program = Annotated[list[str], Check(_program, _WORDS)]
+Texts = Annotated[list[str], Check(_some_texts, _TEXTS)]
+Truth = Annotated[bool, Check(truth, {"anyOf": [{"type": "boolean"}, VARIABLE]})]
+PortNumber = Annotated[int, whole(1, 65535)]
+Seconds = Annotated[float, seconds(0, 2_592_000)]
+Pause = Annotated[float, seconds(0.1, 86_400)]
+Cores = Annotated[int, Check(_bounded(quantities.cpu, 10**7, "10000 cores"), _amount(r"^[0-9]+(\.[0-9]+)?\s*m?$"))]
+Size = Annotated[
+    int, Check(_bounded(quantities.size, 2**60, "2^60 bytes"), _amount(r"^[0-9]+(\.[0-9]+)?\s*([kMGT]|[KMGT]i)?$"))
+]
+Percent = Annotated[int, Check(_percent, _amount("^[0-9]+%?$"))]
+Unavailable = Annotated[str, Check(_unavailable, _amount("^[0-9]+%?$"))]
+Target = Annotated[float, Check(_number, _amount("^[0-9.]+$"))]
+FolderPath = Annotated[str, Check(_absolute, _PATH)]
+InsidePath = Annotated[str, Check(_inside, _PATH)]
+MountedPath = Annotated[str, Check(_mounted, _PATH)]
+DevicePath = Annotated[str, Check(_device, {"anyOf": [{"type": "string", "pattern": "^/dev/"}, VARIABLE]})]
+UrlPath = Annotated[str, Check(_url_path, _PATH)]
+ImageReference = Annotated[str, Check(_image, {"type": "string", "minLength": 1})]
+FileMode = Annotated[int, Check(_mode, {"anyOf": [{"type": "string", "pattern": "^0?[0-7]{3}$"}, VARIABLE]})]
+Signal = Annotated[str, Check(_signal, {"anyOf": [{"type": "string", "pattern": "^SIG"}, VARIABLE]})]
+Capability = Annotated[str, Check(_capability, {"anyOf": [{"enum": sorted(_CAPABILITIES)}, {"type": "string"}]})]
+Architectures = Annotated[list[str], Check(_architectures, _TEXTS)]
+EnvName = Annotated[str, Check(_matching(_ENV_NAME, "is not a name for an environment variable"), {"type": "string"})]
+FileName = Annotated[
+    str, Check(_matching(_FILE_NAME, "is not a name: use letters, digits, _, - and points"), {"type": "string"})
+]
+HostName = Annotated[
+    str, Check(_matching(_HOST, "is not a host name; write it like shop.local or *.shop.local"), {"type": "string"})
+]
