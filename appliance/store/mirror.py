@@ -4,9 +4,11 @@ import logging
 import random
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 
 from appliance.errors import ApplianceError
 from appliance.store.store import Changes, Compacted, Entry, Store, Watch
@@ -14,6 +16,8 @@ from appliance.store.store import Changes, Compacted, Entry, Store, Watch
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_REMEMBERED = 20_000
+"""Changes that `changed_since` can tell of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Mirror:
         self._keys: list[str] = []
         self._revision = 0
         self._subscribers: list[tuple[str, Callable[[], None]]] = []
+        self._touched: deque[tuple[int, str]] = deque(maxlen=_REMEMBERED)
+        self._remembered_since = 0
         self._observers: list[Callable[[Sequence[Alteration]], None]] = []
         self._watch: Watch | None = None
         self._stopping = threading.Event()
@@ -77,6 +83,13 @@ class Mirror:
     def wait_for(self, revision: int, timeout: float) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: self._revision >= revision, timeout)
+
+    def changed_since(self, revision: int) -> frozenset[str] | None:
+        with self._changed:
+            if revision < self._remembered_since:
+                return None
+            later = takewhile(lambda each: each[0] > revision, reversed(self._touched))
+            return frozenset(key for _, key in later)
 
     def subscribe(self, prefix: str, callback: Callable[[], None]) -> Callable[[], None]:
         subscription = (prefix, callback)
@@ -134,7 +147,8 @@ class Mirror:
             altered = [Alteration(key, self._entries.get(key), fresh.get(key)) for key in sorted(touched)]
             self._entries = fresh
             self._keys = sorted(fresh)
-            self._revision = listing.revision
+            self._revision = self._remembered_since = listing.revision
+            self._touched.clear()
             self._changed.notify_all()
         self._tell(altered)
 
@@ -153,8 +167,15 @@ class Mirror:
                     del self._entries[item.key]
                     del self._keys[bisect_left(self._keys, item.key)]
             self._revision = max(self._revision, changes.revision)
+            self._remember(item.key for item in changes.items)
             self._changed.notify_all()
         self._tell(altered)
+
+    def _remember(self, touched: Iterable[str]) -> None:
+        for key in touched:
+            if len(self._touched) == _REMEMBERED:
+                self._remembered_since = self._touched[0][0]
+            self._touched.append((self._revision, key))
 
     def _tell(self, altered: Sequence[Alteration]) -> None:
         with self._changed:

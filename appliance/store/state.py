@@ -34,6 +34,10 @@ class Copy(Protocol):
         """Entries below `prefix` in key order, as of one moment."""
         ...
 
+    def changed_since(self, revision: int) -> frozenset[str] | None:
+        """Keys that changed after the copy had reached `revision`; None when it does not remember that far back."""
+        ...
+
     def wait_for(self, revision: int, timeout: float) -> bool:
         """Wait until the copy has reached `revision`: call it with a commit's result to read your own write."""
         ...

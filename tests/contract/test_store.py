@@ -181,6 +181,21 @@ def test_a_mirror_tells_observers_what_each_key_was_and_is(store: Store) -> None
     assert told[2] == ("/a/2", b"3", None)
 
 
+def test_a_mirror_says_what_changed_since_a_revision_as_far_back_as_it_remembers() -> None:
+    store = MemoryStore(time.monotonic)
+    store.commit([Put("/a/1", b"")])
+    mirror = Mirror(store, "/a/")
+    mirror.start()
+    listed = mirror.revision
+    second = store.commit([Put("/a/2", b""), Put("/a/3", b"")])
+    assert mirror.wait_for(store.commit([Delete("/a/3")]), 10)
+    mirror.stop()
+    assert mirror.changed_since(listed) == frozenset({"/a/2", "/a/3"})
+    assert mirror.changed_since(second) == frozenset({"/a/3"})
+    assert mirror.changed_since(mirror.revision) == frozenset()
+    assert mirror.changed_since(listed - 1) is None
+
+
 def test_a_watch_survives_sigkills_of_etcd_with_every_change_once(etcd: EtcdProcess) -> None:
     store = EtcdStore([etcd.endpoint])
     seen = Collector(store.watch("/w/", store.list("/w/").revision))
