@@ -1,32 +1,74 @@
 """Turns what is wanted of services into instances, as long as this manager leads."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
+from appliance.errors import Conflict
 from appliance.loop import Loop
-from appliance.orchestrator.services import Alter, Create, Decision, Forget, Snapshot, decide
+from appliance.model.moment import now_text
+from appliance.orchestrator.decisions import (
+    Alter,
+    Create,
+    Decision,
+    Forget,
+    ForgetHistory,
+    Record,
+    Renew,
+    StartRun,
+)
+from appliance.orchestrator.lasting import Lasting
+from appliance.orchestrator.reading import Nodes, read
+from appliance.orchestrator.rollout import is_timed, next_look, signs_of_progress
+from appliance.orchestrator.runs import begin
+from appliance.orchestrator.services import decide
+from appliance.orchestrator.snapshot import Snapshot
+from appliance.store import keys
 from appliance.store.state import Change, State, await_copy, commit_as_leader
-from appliance.store.store import MOST_OPERATIONS, Delete, Expect, Put, Store
+from appliance.store.store import MOST_OPERATIONS, Delete, Expect, Store
 
 Term = Callable[[], Expect | None]
 """The condition under which this manager leads; None when it does not."""
 
+RETRY = 0.2
+"""Seconds until a service is looked at again whose change met a conflict."""
+
 
 class Orchestrator:
-    """A component."""
+    """A component. `clock` counts seconds; `now` gives the time as RFC 3339.
+
+    A cycle looks at the services that anything changed of, and at those whose time has come. What it has timed is
+    forgotten with the leadership.
+    """
 
     name = "orchestrator"
 
-    def __init__(self, store: Store, state: State, term: Term) -> None:
+    def __init__(
+        self,
+        store: Store,
+        state: State,
+        term: Term,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], str] = now_text,
+    ) -> None:
         self._store = store
         self._state = state
         self._term = term
+        self._clock = clock
+        self._now = now
         self._loop = Loop("orchestrator", self.cycle)
         self._unsubscribe: list[Callable[[], None]] = []
+        self._led: Expect | None = None
+        self._seen = 0
+        self._looks: dict[str, float] = {}
+        self._dependent: dict[str, tuple[str, ...]] = {}
+        self._away: Lasting[str] = Lasting(clock)
+        self._ready: Lasting[str] = Lasting(clock)
+        self._signs: Lasting[str] = Lasting(clock)
 
     def start(self) -> None:
-        state = self._state
-        for table in (state.services, state.instances, state.instance_status, state.bindings):
-            self._unsubscribe.append(table.subscribe(self._loop.wake))
+        for prefix in (*_OWN, keys.NODES, keys.NODE_STATUS):
+            self._unsubscribe.append(self._state.copy.subscribe(prefix, self._loop.wake))
         self._loop.start()
 
     def stop(self) -> None:
@@ -38,67 +80,160 @@ class Orchestrator:
         """Call it when this manager begins to lead."""
         self._loop.wake()
 
-    def cycle(self) -> None:
-        """One step of every service towards what is wanted of it; later steps follow from what the nodes report."""
+    def cycle(self) -> float | None:
+        """One step of every service that may have one; later steps follow from what the nodes report.
+
+        Returns the seconds until time alone may allow another step.
+        """
         term = self._term()
         if term is None:
-            return
-        await_copy(self._state.copy, term.revision)
-        changes = [
-            change
-            for service in self._state.services.all()
-            if (seen := self._snapshot(service)) is not None
-            for decision in decide(seen)
-            for change in self._changes(service, decision)
-        ]
-        if changes:
-            commit_as_leader(self._store, self._state.copy, term, changes)
-
-    def _snapshot(self, service: str) -> Snapshot | None:
-        state = self._state
-        head = state.services.get(service)
-        if head is None:
             return None
-        instances = dict(state.instances.below(f"{service}/"))
-        nodes = state.nodes.all()
-        numbers = {head.revision, *(instance.revision for instance in instances.values())}
-        revisions = [state.revision(service, number) for number in numbers]
-        return Snapshot(
-            head=head,
-            revisions={revision.number: revision for revision in revisions if revision is not None},
-            instances=instances,
-            bound=frozenset(name for name, each in state.bindings.below(f"{service}/") if each.node in nodes),
-            statuses=dict(state.instance_status.below(f"{service}/")),
-        )
+        await_copy(self._state.copy, term.revision)
+        if term != self._led:
+            self._begin(term)
+        reached = self._state.copy.revision
+        since, self._seen = self._seen, 0  # everything is looked at again after a cycle that failed
+        nodes = self._nodes()
+        changes = {service: self._look(service, nodes) for service in self._due(since)}
+        self._commit(term, {service: each for service, each in changes.items() if each})
+        self._seen = reached
+        return max(0.0, min(self._looks.values()) - self._clock()) if self._looks else None
 
-    def _changes(self, service: str, decision: Decision) -> list[Change]:
+    def _begin(self, term: Expect) -> None:
+        self._led, self._seen = term, 0
+        for each in (self._away, self._ready, self._signs):
+            each.clear()
+
+    def _due(self, since: int) -> list[str]:
+        """Services to look at now: those that changed, those whose time has come, and those that depend on either."""
+        now = self._clock()
+        touched = self._state.copy.changed_since(since) if since else None
+        everything = self._state.services.all()
+        if touched is None or any(key.startswith((keys.NODES, keys.NODE_STATUS)) for key in touched):
+            return list(everything)
+        found = {service for key in touched if (service := _service_of(key))}
+        found |= {service for service, at in self._looks.items() if at <= now}
+        found |= {service for service, needs in self._dependent.items() if not found.isdisjoint(needs)}
+        return [service for service in everything if service in found]
+
+    def _nodes(self) -> Nodes:
+        statuses = self._state.node_status.all()
+        lasted = {node_id: self._away.note(node_id, status.state) for node_id, status in statuses.items()}
+        away = {node_id: lasted[node_id] for node_id, status in statuses.items() if status.state == "unreachable"}
+        return Nodes(self._state.nodes.all(), away)
+
+    def _look(self, service: str, nodes: Nodes) -> list[Change]:
+        self._looks.pop(service, None)
+        self._dependent.pop(service, None)
+        seen = read(self._state, service, nodes)
+        if seen is None:
+            return []
+        if seen.target is not None and seen.target.spec.depends_on:
+            self._dependent[service] = seen.target.spec.depends_on
+        seen = self._timed(seen)
+        wait = next_look(seen)
+        if wait is not None:
+            self._looks[service] = self._clock() + wait
+        return [change for decision in decide(seen) for change in self._changes(seen, decision)]
+
+    def _timed(self, seen: Snapshot) -> Snapshot:
+        ready_for = {
+            name: self._ready.note(name, (each.revision, each.restart, each.generation, each.move, seen.is_ready(each)))
+            for name, each in seen.deployed.items()
+        }
+        timed = is_timed(seen)
+        idle = self._signs.note(seen.head.service, (timed, signs_of_progress(seen)))
+        return replace(seen, ready_for=ready_for, idle=idle if timed else 0.0, now=self._now())
+
+    def _commit(self, term: Expect, changes: dict[str, list[Change]]) -> None:
+        """All at once; where that meets a conflict service by service, so that a busy one does not hold up the others.
+
+        Raises Conflict when nothing could be written.
+        """
+        if not changes:
+            return
+        try:
+            commit_as_leader(self._store, self._state.copy, term, [each for one in changes.values() for each in one])
+        except Conflict:
+            refused = [service for service, each in changes.items() if not self._committed(term, each)]
+            self._looks |= dict.fromkeys(refused, self._clock() + RETRY)
+            if len(refused) == len(changes):
+                raise
+
+    def _committed(self, term: Expect, changes: Iterable[Change]) -> bool:
+        try:
+            commit_as_leader(self._store, self._state.copy, term, changes)
+        except Conflict:
+            return False
+        return True
+
+    def _changes(self, seen: Snapshot, decision: Decision) -> Iterator[Change]:
         """Each depends on the head it was decided from, so that a newer wish is never overwritten by an older one."""
-        state = self._state
+        state, service = self._state, seen.head.service
         head = state.services.unchanged(service)
-        if isinstance(decision, Create | Alter):
-            instance = decision.instance
-            put = state.instances.put(instance.name, instance)
-            return [Change((put,), (head, state.instances.unchanged(instance.name)))]
-        if isinstance(decision, Forget):
-            return [Change(self._traces(decision.instance), (head, *self._as_seen(decision.instance)))]
-        return self._forget_service(service, head)
+        match decision:
+            case Create(instance) | Alter(instance):
+                put = state.instances.put(instance.name, instance)
+                yield Change((put,), (head, state.instances.unchanged(instance.name)))
+            case Renew(instance):
+                put = state.instances.put(instance.name, instance)
+                yield Change((put, *self._traces(instance.name)), (head, *self._as_seen(seen, instance.name)))
+            case Forget(name):
+                forget = (state.instances.delete(name), *self._traces(name))
+                yield Change(forget, (head, *self._as_seen(seen, name)))
+            case StartRun(job, number):
+                change = begin(state, service, job, seen.revisions[number], reason="rank", now=seen.now)
+                yield Change(change.operations, (*change.expect, head))
+            case Record(rollout):
+                yield Change((state.rollouts.put(service, rollout),), (head, state.rollouts.unchanged(service)))
+            case ForgetHistory(revisions, secrets):
+                numbers = [Delete(keys.revision_key(service, number)) for number in revisions]
+                yield from _in_chunks([*numbers, *(state.secrets.delete(name) for name in secrets)], head)
+            case _:
+                yield from self._forget_service(service, head)
 
-    def _traces(self, name: str) -> tuple[Put | Delete, ...]:
+    def _traces(self, name: str) -> tuple[Delete, ...]:
+        """Of where an instance was."""
         state = self._state
-        tables = (state.instances, state.bindings, state.instance_status, state.refusals)
+        tables = (state.bindings, state.instance_status, state.refusals)
         return tuple(table.delete(name) for table in tables if table.get(name) is not None)
 
-    def _as_seen(self, name: str) -> tuple[Expect, Expect]:
-        """The scheduler may be binding it at this moment."""
-        return self._state.instances.unchanged(name), self._state.bindings.unchanged(name)
+    def _as_seen(self, seen: Snapshot, name: str) -> tuple[Expect, ...]:
+        """The scheduler may be binding it at this moment, and its node may come back from where nobody expected it."""
+        state, node = self._state, seen.bindings.get(name)
+        own = (state.instances.unchanged(name), state.bindings.unchanged(name), state.instance_status.unchanged(name))
+        return own if node is None else (*own, state.nodes.unchanged(node))
 
-    def _forget_service(self, service: str, head: Expect) -> list[Change]:
-        """Its revisions first and the head last, so that a break in between is found and finished."""
-        state = self._state
-        deletes = [state.revisions.delete(name) for name, _ in state.revisions.below(f"{service}/")]
-        size = MOST_OPERATIONS // 2
-        chunks = [deletes[start : start + size] for start in range(0, len(deletes), size)]
-        return [
-            *(Change(tuple(chunk), (head,)) for chunk in chunks),
-            Change((state.services.delete(service),), (head,)),
-        ]
+    def _forget_service(self, service: str, head: Expect) -> Iterator[Change]:
+        """Its traces first and the head last, so that a break in between is found and finished."""
+        state, own = self._state, f"{service}/"
+        tables = (state.revisions, state.secrets, state.autoscale, state.jobs, state.runs)
+        deletes = [table.delete(name) for table in tables for name, _ in table.below(own)]
+        if state.rollouts.get(service) is not None:
+            deletes.append(state.rollouts.delete(service))
+        yield from _in_chunks(deletes, head)
+        yield Change((state.services.delete(service),), (head,))
+
+
+_OWN = (
+    keys.SERVICES,
+    keys.REVISIONS,
+    keys.SECRETS,
+    keys.ROLLOUTS,
+    keys.AUTOSCALE,
+    keys.RUNS,
+    keys.INSTANCES,
+    keys.BINDINGS,
+    keys.INSTANCE_STATUS,
+)
+"""Where everything that belongs to one service lies, below the service's name."""
+
+
+def _service_of(key: str) -> str:
+    """Empty for keys of other things."""
+    return next((key[len(prefix) :].split("/")[0] for prefix in _OWN if key.startswith(prefix)), "")
+
+
+def _in_chunks(deletes: list[Delete], head: Expect) -> Iterator[Change]:
+    size = MOST_OPERATIONS // 2
+    yield from (Change(tuple(deletes[start : start + size]), (head,)) for start in range(0, len(deletes), size))

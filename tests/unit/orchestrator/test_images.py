@@ -3,9 +3,11 @@
 from appliance.model.cluster import Image
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
-from appliance.model.service import Deploy, Revision, Service, ServiceHead
+from appliance.model.service import Deploy, Revision, Rollout, Service, ServiceHead
 from appliance.orchestrator.assignments import assignment
-from appliance.orchestrator.services import Alter, Snapshot, decide
+from appliance.orchestrator.decisions import Alter
+from appliance.orchestrator.services import decide
+from appliance.orchestrator.snapshot import Snapshot
 
 SPEC = Service(name="shop", deploys={"web": Deploy(name="web", containers={"main": Container(image="shop/web:1")})})
 
@@ -34,7 +36,8 @@ def running(*images: Image) -> Snapshot:
         head=ServiceHead(service="shop", revision=len(images)),
         revisions={number: revision(number, found) for number, found in zip(numbers, images, strict=True)},
         instances={instance.name: instance},
-        bound=frozenset({instance.name}),
+        bindings={instance.name: "n1"},
+        rollout=Rollout(service="shop", revision=len(images), state="done"),
         statuses={instance.name: status},
     )
 

@@ -1,149 +1,197 @@
 """Decisions about one service, played against nodes that do what they are told."""
 
-from dataclasses import replace
-
 import msgspec
 
-from appliance.model.container import Container
-from appliance.model.instance import Instance, InstanceStatus
-from appliance.model.service import Deploy, Revision, Service, ServiceHead
-from appliance.orchestrator.services import Alter, Create, Decision, Forget, ForgetService, Snapshot, decide
+from appliance.model.node import NodeSpec
+from appliance.orchestrator.decisions import Alter, Forget, ForgetService, StartRun
+from tests.unit.orchestrator.stage import Stage, deploy, job, names, spec
 
 
-def deploy(name: str, rank: int = 0, replicas: int = 1, image: str = "a:1") -> Deploy:
-    return Deploy(name=name, rank=rank, replicas=replicas, containers={"main": Container(image=image)})
-
-
-def spec(*deploys: Deploy) -> Service:
-    return Service(name="s", deploys={each.name: each for each in deploys})
-
-
-def snapshot(*specs: Service, **head: object) -> Snapshot:
-    found = msgspec.convert({"service": "s", "revision": len(specs), **head}, ServiceHead)
-    return Snapshot(found, revisions(*specs), {}, frozenset(), {})
-
-
-def revisions(*specs: Service) -> dict[int, Revision]:
-    return {
-        number: Revision(service="s", number=number, spec=each, author="a", created_at="")
-        for number, each in enumerate(specs, 1)
-    }
-
-
-def written(seen: Snapshot, decisions: list[Decision]) -> Snapshot:
-    """The snapshot once the decisions are in the store and everything is bound."""
-    instances = dict(seen.instances)
-    for decision in decisions:
-        if isinstance(decision, Create | Alter):
-            instances[decision.instance.name] = decision.instance
-        elif isinstance(decision, Forget):
-            del instances[decision.instance]
-    return replace(seen, instances=instances, bound=frozenset(instances))
-
-
-def obeyed(seen: Snapshot) -> Snapshot:
-    """The snapshot once the nodes have done all they were told."""
-    return replace(seen, statuses={name: status(instance) for name, instance in seen.instances.items()})
-
-
-def status(instance: Instance) -> InstanceStatus:
-    return InstanceStatus(
-        instance=instance.name,
-        node="n",
-        state=instance.desired,
-        ready=instance.desired == "running",
-        revision=instance.revision,
-        restart=instance.restart,
-    )
-
-
-def settle(seen: Snapshot) -> Snapshot:
-    for _ in range(50):
-        decisions = decide(seen)
-        if not decisions:
-            return seen
-        seen = obeyed(written(seen, decisions))
-    raise AssertionError("the decisions never end")
-
-
-def names(decisions: list[Decision]) -> list[str]:
-    return [each.instance.name for each in decisions if isinstance(each, Create | Alter)]
+def running(*parts: object, **fields: object) -> Stage:
+    """A stage on which this service is complete."""
+    stage = Stage()
+    stage.apply(spec(*parts, **fields))  # type: ignore[arg-type]
+    stage.settle()
+    return stage
 
 
 def test_a_higher_rank_waits_until_the_lower_is_ready() -> None:
-    seen = snapshot(spec(deploy("db"), deploy("web", 1, 2)))
-    first = decide(seen)
-    assert names(first) == ["s/db-0"]
-    assert decide(written(seen, first)) == []
-    assert names(decide(obeyed(written(seen, first)))) == ["s/web-0", "s/web-1"]
+    stage = Stage()
+    stage.apply(spec(deploy("db"), deploy("web", 1, 2)))
+    assert names(stage.step()) == ["s/db-0"]
+    stage.bind()
+    assert stage.step() == []
+    stage.obey()
+    assert names(stage.step()) == ["s/web-0", "s/web-1"]
 
 
 def test_what_is_as_wanted_needs_no_decision() -> None:
-    seen = settle(snapshot(spec(deploy("db"), deploy("web", 1, 3))))
-    assert sorted(seen.instances) == ["s/db-0", "s/web-0", "s/web-1", "s/web-2"]
-    assert decide(seen) == []
+    stage = running(deploy("db"), deploy("web", 1, 3))
+    assert sorted(stage.instances) == ["s/db-0", "s/web-0", "s/web-1", "s/web-2"]
+    assert stage.step() == []
 
 
 def test_an_update_touches_a_quarter_at_a_time() -> None:
-    old, new = spec(deploy("web", 0, 8)), spec(deploy("web", 0, 8, "a:2"))
-    seen = settle(snapshot(old))
-    seen = replace(seen, head=ServiceHead(service="s", revision=2), revisions=revisions(old, new))
-    first = decide(seen)
-    assert len(names(first)) == 2
-    assert decide(written(seen, first)) == []
-    assert {each.revision for each in settle(seen).instances.values()} == {2}
+    stage = running(deploy("web", 0, 8))
+    stage.apply(spec(deploy("web", 0, 8, "a:2")))
+    assert len(names(stage.step())) == 2
+    assert names(stage.step()) == []
+    stage.settle()
+    assert {each.revision for each in stage.instances.values()} == {2}
+
+
+def test_an_update_has_as_many_away_as_the_deploy_allows() -> None:
+    stage = running(deploy("web", 0, 8))
+    stage.apply(spec(deploy("web", 0, 8, "a:2", max_unavailable="3")))
+    assert len(names(stage.step())) == 3
+
+
+def test_the_update_goes_on_when_the_updated_have_been_ready_for_long_enough() -> None:
+    stage = running(deploy("web", 0, 2))
+    stage.apply(spec(deploy("web", 0, 2, "a:2", min_ready=5.0)))
+    stage.ready_for = {}
+    assert names(stage.step()) == ["s/web-0"]
+    stage.obey()
+    assert stage.step() == []
+    stage.ready_for = {"s/web-0": 5.0}
+    assert names(stage.step()) == ["s/web-1"]
 
 
 def test_an_update_leaves_deploys_alone_that_it_does_not_change() -> None:
-    old, new = spec(deploy("db"), deploy("web")), spec(deploy("db"), deploy("web", image="a:2"))
-    seen = settle(snapshot(old))
-    seen = settle(replace(seen, head=ServiceHead(service="s", revision=2), revisions=revisions(old, new)))
-    assert {name: each.revision for name, each in seen.instances.items()} == {"s/db-0": 1, "s/web-0": 2}
+    stage = running(deploy("db"), deploy("web"))
+    stage.apply(spec(deploy("db"), deploy("web", image="a:2")))
+    stage.settle()
+    assert stage.revision_of("s/db-0", "s/web-0") == [1, 2]
 
 
-def test_a_broken_instance_is_updated_before_those_that_serve() -> None:
-    old, new = spec(deploy("web", 0, 3)), spec(deploy("web", 0, 3, "a:2"))
-    seen = settle(snapshot(old))
-    statuses = dict(seen.statuses)
-    statuses["s/web-2"] = msgspec.structs.replace(statuses["s/web-2"], ready=False)
-    seen = replace(seen, head=ServiceHead(service="s", revision=2), revisions=revisions(old, new), statuses=statuses)
-    assert names(decide(seen)) == ["s/web-2"]
+def test_instances_that_do_not_serve_are_updated_first_and_all_at_once() -> None:
+    stage = running(deploy("web", 0, 4))
+    for name in ("s/web-2", "s/web-3"):
+        del stage.statuses[name]
+    stage.apply(spec(deploy("web", 0, 4, "a:2")))
+    assert names(stage.step()) == ["s/web-2", "s/web-3"]
+
+
+def test_a_paused_service_creates_updates_and_removes_nothing() -> None:
+    stage = running(deploy("web", 0, 2))
+    stage.want(paused=True, scale={"web": 1})
+    stage.apply(spec(deploy("web", 0, 3, "a:2")))
+    assert names(stage.step()) == []
+    assert stage.rollout and stage.rollout.state == "paused"
+    stage.want(paused=False)
+    stage.settle()
+    assert (sorted(stage.instances), stage.revision_of("s/web-0")) == (["s/web-0"], [2])
+
+
+def test_a_service_waits_for_those_it_depends_on() -> None:
+    stage = Stage(waits_for=("dbs",))
+    stage.apply(spec(deploy("web"), depends_on=["dbs"]))
+    assert names(stage.step()) == []
+    stage.waits_for = ()
+    assert names(stage.step()) == ["s/web-0"]
 
 
 def test_scaling_down_removes_the_highest_index_first_and_forgets_it_when_gone() -> None:
-    seen = settle(snapshot(spec(deploy("web", 0, 4))))
-    seen = replace(seen, head=ServiceHead(service="s", revision=1, scale={"web": 2}))
-    removal = decide(seen)
-    assert names(removal) == ["s/web-3", "s/web-2"]
-    seen = written(seen, removal)
-    assert decide(seen) == []
-    assert decide(obeyed(seen)) == [Forget("s/web-2"), Forget("s/web-3")]
+    stage = running(deploy("web", 0, 4))
+    stage.want(scale={"web": 2})
+    assert names(stage.step()) == ["s/web-3", "s/web-2"]
+    assert stage.step() == []
+    stage.obey()
+    assert stage.step() == [Forget("s/web-2"), Forget("s/web-3")]
 
 
 def test_an_instance_without_a_node_is_forgotten_at_once() -> None:
-    seen = settle(snapshot(spec(deploy("web", 0, 1))))
-    seen = replace(seen, head=ServiceHead(service="s", revision=1, scale={"web": 0}))
-    seen = replace(written(seen, decide(seen)), bound=frozenset())
-    assert decide(seen) == [Forget("s/web-0")]
+    stage = running(deploy("web"))
+    stage.want(scale={"web": 0})
+    stage.step()
+    stage.bindings.clear()
+    assert stage.step() == [Forget("s/web-0")]
+
+
+def test_what_the_new_revision_drops_goes_when_that_is_complete_highest_rank_first() -> None:
+    stage = running(deploy("db"), deploy("old"), deploy("older", 2))
+    stage.apply(spec(deploy("db", image="a:2")))
+    assert names(stage.step()) == ["s/db-0"]
+    assert names(stage.step()) == []
+    stage.obey()
+    assert names(stage.step()) == ["s/older-0"]
+    stage.obey()
+    assert names(stage.step()) == ["s/old-0"]
 
 
 def test_a_deleted_service_goes_in_reverse_order_of_rank_and_is_then_forgotten() -> None:
-    seen = settle(snapshot(spec(deploy("db"), deploy("web", 1))))
-    seen = replace(seen, head=ServiceHead(service="s", revision=1, deleted=True))
-    assert names(decide(seen)) == ["s/web-0"]
-    seen = obeyed(written(seen, decide(seen)))
-    assert names(decide(seen)) == ["s/db-0"]
-    seen = obeyed(written(seen, decide(seen)))
-    assert decide(seen) == [Forget("s/db-0"), ForgetService("s")]
+    stage = running(deploy("db"), deploy("web", 1))
+    stage.want(deleted=True)
+    assert names(stage.step()) == ["s/web-0"]
+    stage.obey()
+    assert names(stage.step()) == ["s/db-0"]
+    stage.obey()
+    assert stage.step() == [Forget("s/db-0"), ForgetService("s")]
 
 
 def test_restarts_and_stops_of_single_instances_are_passed_on() -> None:
-    seen = settle(snapshot(spec(deploy("web", 0, 2))))
-    seen = replace(seen, head=ServiceHead(service="s", revision=1, restarts={"s/web-0": 1}, stopped=("s/web-1",)))
-    after = written(seen, decide(seen)).instances
-    assert (after["s/web-0"].restart, after["s/web-1"].desired) == (1, "stopped")
+    stage = running(deploy("web", 0, 2))
+    stage.want(restarts={"s/web-0": 1}, stopped=("s/web-1",))
+    stage.step()
+    assert (stage.instances["s/web-0"].restart, stage.instances["s/web-1"].desired) == (1, "stopped")
 
 
 def test_a_stopped_instance_does_not_hold_up_higher_ranks() -> None:
-    seen = snapshot(spec(deploy("db"), deploy("web", 1)), stopped=("s/db-0",))
-    assert "s/web-0" in settle(seen).instances
+    stage = Stage()
+    stage.want(stopped=("s/db-0",))
+    stage.apply(spec(deploy("db"), deploy("web", 1)))
+    stage.settle()
+    assert stage.instances["s/web-0"].desired == "running"
+
+
+def test_a_halted_service_stops_the_highest_rank_first_and_starts_the_lowest_first() -> None:
+    stage = running(deploy("db"), deploy("web", 1))
+    stage.want(halted=True)
+    assert names(stage.step()) == ["s/web-0"]
+    assert names(stage.step()) == []
+    stage.obey()
+    assert names(stage.step()) == ["s/db-0"]
+    stage.obey()
+    assert names(stage.step()) == []
+    stage.want(halted=False)
+    assert names(stage.step()) == ["s/db-0"]
+    stage.obey()
+    assert names(stage.step()) == ["s/web-0"]
+
+
+def test_a_restart_of_the_whole_service_stops_all_before_it_starts_any() -> None:
+    stage = running(deploy("db"), deploy("web", 1))
+    stage.want(generation=1)
+    order = []
+    for _ in range(8):
+        order += [(each.instance.name, each.instance.desired) for each in stage.step() if isinstance(each, Alter)]
+        stage.obey()
+    assert order == [("s/web-0", "stopped"), ("s/db-0", "stopped"), ("s/db-0", "running"), ("s/web-0", "running")]
+    assert {each.generation for each in stage.instances.values()} == {1}
+
+
+def test_a_job_has_its_turn_between_the_ranks() -> None:
+    stage = Stage()
+    stage.apply(spec(deploy("db"), job("migrate", 1), deploy("web", 2)))
+    stage.step()
+    stage.bind()
+    stage.obey()
+    assert stage.step() == [StartRun("migrate", 1)]
+    assert stage.step() == []
+    stage.settle()
+    assert "s/web-0" in stage.instances
+
+
+def test_one_instance_on_every_node_and_none_where_the_label_is_gone() -> None:
+    stage = Stage()
+    stage.apply(spec(deploy("agent", every_node=True, placement={"require": {"zone": ["a"]}})))
+    stage.nodes = {name: _labelled(each, "a") for name, each in stage.nodes.items()}
+    stage.settle()
+    assert stage.bindings == {"s/agent-1": "n1", "s/agent-2": "n2", "s/agent-3": "n3"}
+    stage.nodes["n2"] = _labelled(stage.nodes["n2"], "b")
+    stage.settle()
+    assert sorted(stage.instances) == ["s/agent-1", "s/agent-3"]
+
+
+def _labelled(node: NodeSpec, zone: str) -> NodeSpec:
+    return msgspec.structs.replace(node, labels={"zone": zone})
