@@ -5,6 +5,7 @@ with what they depend on (`unchanged`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -137,25 +138,40 @@ class Change:
     expect: tuple[Expect, ...] = ()
 
 
-def commit_as_leader(store: Store, copy: Copy, term: Expect, changes: Iterable[Change]) -> None:
+def commit_as_leader(
+    store: Store, copy: Copy, term: Expect, changes: Iterable[Change], *, independent: bool = False
+) -> None:
     """Commit in as few batches as the store allows, each only while `term` holds; then wait to read the own write.
 
-    Raises Conflict when a batch met a newer value or the term is over (earlier batches stay done), StoreUnavailable
-    as every commit does, Unavailable when the copy lags behind.
+    The batches are done one after the other, and none after one that failed; `independent` ones several at a time, and
+    all of them whatever becomes of the others. Raises Conflict when a batch met a newer value or the term is over
+    (what else was done stays done), StoreUnavailable as every commit does, Unavailable when the copy lags behind.
     """
+    batches = list(_batches(term, changes))
+    if not independent or len(batches) < 2:
+        revisions = [store.commit(operations, expect) for operations, expect in batches]
+        await_copy(copy, max(revisions, default=0))
+        return
+    with ThreadPoolExecutor(AT_ONCE, "commit") as threads:
+        commits = [threads.submit(store.commit, operations, expect) for operations, expect in batches]
+    failures = [failure for each in commits if (failure := each.exception()) is not None]
+    await_copy(copy, max((each.result() for each in commits if each.exception() is None), default=0))
+    if failures:
+        raise failures[0]
+
+
+def _batches(term: Expect, changes: Iterable[Change]) -> Iterator[tuple[list[Put | Delete], tuple[Expect, ...]]]:
     operations: list[Put | Delete] = []
     expect: dict[Expect, None] = {term: None}
-    revision = 0
     for change in changes:
         conditions = expect | dict.fromkeys(change.expect)
         if operations and max(len(operations) + len(change.operations), len(conditions)) > MOST_OPERATIONS:
-            revision = store.commit(operations, tuple(expect))
+            yield operations, tuple(expect)
             operations, conditions = [], {term: None} | dict.fromkeys(change.expect)
         operations.extend(change.operations)
         expect = conditions
     if operations:
-        revision = store.commit(operations, tuple(expect))
-    await_copy(copy, revision)
+        yield operations, tuple(expect)
 
 
 def await_copy(copy: Copy, revision: int) -> None:
@@ -169,3 +185,6 @@ def await_copy(copy: Copy, revision: int) -> None:
 
 LONGEST_LAG = 5.0
 """Seconds."""
+
+AT_ONCE = 8
+"""Independent batches on their way to the store."""

@@ -1,0 +1,69 @@
+"""Commits of a leader, over a store in memory."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.errors import Conflict
+from appliance.store import keys
+from appliance.store.memory import MemoryStore
+from appliance.store.mirror import Mirror
+from appliance.store.state import Change, commit_as_leader
+from appliance.store.store import MOST_OPERATIONS, Expect, Put
+
+
+class Led:
+    def __init__(self) -> None:
+        self.store = MemoryStore(lambda: 0.0)
+        self.term = Expect(keys.LEADER, self.store.commit([Put(keys.LEADER, b"m")]))
+        self.mirror = Mirror(self.store, keys.ROOT)
+        self.mirror.start()
+
+    def commit(self, changes: list[Change], *, independent: bool) -> None:
+        commit_as_leader(self.store, self.mirror, self.term, changes, independent=independent)
+
+    def written(self) -> int:
+        return len(self.store.list(keys.INSTANCES).entries)
+
+
+@pytest.fixture
+def led() -> Iterator[Led]:
+    made = Led()
+    yield made
+    made.mirror.stop()
+
+
+def puts(count: int, *, conflicting: int = -1) -> list[Change]:
+    """One of them expects what is not so."""
+    names = [f"{keys.INSTANCES}s/web-{index}" for index in range(count)]
+    return [
+        Change((Put(name, b""),), (Expect(name, 7 if place == conflicting else 0),)) for place, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize("independent", [True, False])
+def test_all_changes_are_committed_in_few_batches_and_seen(led: Led, independent: bool) -> None:
+    before = led.store.list(keys.ROOT).revision
+    led.commit(puts(1000), independent=independent)
+    assert len(led.mirror.below(keys.INSTANCES)) == led.written() == 1000
+    assert led.store.list(keys.ROOT).revision - before == 1 + 1000 // (MOST_OPERATIONS - 1)
+
+
+def test_nothing_is_done_after_a_conflict(led: Led) -> None:
+    with pytest.raises(Conflict):
+        led.commit(puts(1000, conflicting=300), independent=False)
+    assert led.written() == 2 * (MOST_OPERATIONS - 1)
+
+
+def test_a_conflict_leaves_independent_batches_be(led: Led) -> None:
+    with pytest.raises(Conflict):
+        led.commit(puts(1000, conflicting=300), independent=True)
+    assert led.written() == 1000 - (MOST_OPERATIONS - 1)
+
+
+@pytest.mark.parametrize("independent", [True, False])
+def test_who_no_longer_leads_writes_nothing(led: Led, independent: bool) -> None:
+    led.store.commit([Put(keys.LEADER, b"other")])
+    with pytest.raises(Conflict):
+        led.commit(puts(1000), independent=independent)
+    assert led.written() == 0
