@@ -4,7 +4,7 @@ The network, a /16, is cut into /24s and node number N has the Nth: `.0` is the 
 it, `.1` the gateway of its bridge, and `.2` to `.254` belong to instances.
 """
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from appliance.errors import UsageError
 
@@ -48,7 +48,6 @@ def vtep_address(network: str, number: int) -> str:
     return str(subnet_of(network, number)[0])
 
 
-def instance_addresses(network: str, number: int) -> list[str]:
-    """All addresses for instances of the node, lowest first."""
-    subnet = subnet_of(network, number)
-    return [str(subnet[host]) for host in _HOSTS]
+def instance_addresses(network: str, number: int) -> tuple[IPv4Address, int]:
+    """The lowest address for instances of the node, and how many there are in a row."""
+    return subnet_of(network, number)[_HOSTS[0]], len(_HOSTS)

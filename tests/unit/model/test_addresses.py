@@ -21,8 +21,8 @@ def test_a_number_without_a_subnet_is_refused(number: int) -> None:
 
 
 def test_instances_have_what_the_node_itself_does_not_use() -> None:
-    addresses = instance_addresses(NETWORK, 7)
-    assert (addresses[0], addresses[-1], len(set(addresses))) == ("10.42.7.2", "10.42.7.254", 253)
+    first, count = instance_addresses(NETWORK, 7)
+    assert (str(first), str(first + count - 1)) == ("10.42.7.2", "10.42.7.254")
 
 
 @pytest.mark.parametrize("text", ["10.42.0.1/16", "10.42.0.0/24", "8.8.0.0/16", "127.0.0.0/16", "fd00::/16", "x"])
