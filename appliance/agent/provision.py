@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from appliance.agent.files import InstanceFile, InstanceFiles
-from appliance.agent.secrets import SecretBook, references_of
+from appliance.agent.secrets import SecretBook
 from appliance.agent.volumes import Volumes
 from appliance.engine.container import CONTAINER_LABEL
 from appliance.engine.engine import ContainerSettings
@@ -12,7 +12,7 @@ from appliance.errors import ApplianceError
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import Assignment, PlannedContainer
-from appliance.model.secret import secret_ref
+from appliance.model.secret import secret_ref, secrets_used
 from appliance.model.template import SECRET, fill
 
 SECRET_MODE = 0o444
@@ -30,7 +30,7 @@ class Provision:
 
     def missing(self, assignment: Assignment) -> tuple[str, ...]:
         """What has not reached this node yet and the instance cannot start without, by name."""
-        gone = sorted(each for each in references_of(assignment) if self._secrets.get(each) is None)
+        gone = sorted(each for each in secrets_used(assignment) if self._secrets.get(each) is None)
         return tuple(f"secret {reference}" for reference in gone)
 
     def prepare(self, assignment: Assignment) -> None:

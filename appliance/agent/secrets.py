@@ -9,8 +9,6 @@ import msgspec
 
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
-from appliance.model.instance import Assignment
-from appliance.model.secret import secret_ref
 from appliance.security.sealing import Seal, make_seal, read_seal
 
 log = logging.getLogger(__name__)
@@ -69,12 +67,3 @@ class SecretBook:
         except ApplianceError as error:
             log.error("%s: %s %s; another one is made", error.where, error.what, error.why)
             return None
-
-
-def references_of(assignment: Assignment) -> frozenset[str]:
-    """Of all secrets that the instance's containers use."""
-    return frozenset(
-        secret_ref(assignment.service, name, version)
-        for planned in assignment.containers
-        for name, version in planned.secrets.items()
-    )

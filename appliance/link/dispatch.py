@@ -2,19 +2,26 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from appliance.link.messages import FromManager, Orders, Peers
+from appliance.errors import ApplianceError
+from appliance.link import orders
+from appliance.link.assigned import Assigned, AssignmentOf
+from appliance.link.messages import FromManager, Gates, Peers
 from appliance.loop import Loop
 from appliance.model.instance import Assignment
 from appliance.model.node import Peer
+from appliance.model.secret import secrets_used
 from appliance.store.state import State
 
 log = logging.getLogger(__name__)
 
-AssignmentsFor = Callable[[str, State], dict[str, Assignment]]
-"""(node id, state) → what that node has to run, by instance name. Pure."""
+Unseal = Callable[[str, str, int], str]
+"""(service, name, version) → the secret's plain text; raises ApplianceError."""
+GatesFor = Callable[[State, set[str]], dict[str, int]]
+"""(state, nodes that have said hello) → service → the highest rank that may start; those that wait for nothing are
+left out. Pure."""
 
 
 class Outlet(Protocol):
@@ -26,23 +33,42 @@ class Outlet(Protocol):
 
 
 class Dispatch:
-    """A component. `greet` is called when a node has said hello and expects everything."""
+    """A component. `greet` is called when a node has said hello and expects everything.
+
+    A secret that cannot be told is left out, once with a word in the log: the node says which one it waits for.
+    """
 
     name = "dispatch"
 
-    def __init__(self, state: State, outlet: Outlet, assignments_for: AssignmentsFor) -> None:
+    def __init__(
+        self, state: State, outlet: Outlet, assignment_of: AssignmentOf, unseal: Unseal, gates_for: GatesFor
+    ) -> None:
         self._state = state
         self._outlet = outlet
-        self._assignments_for = assignments_for
+        self._assigned = Assigned(state, assignment_of)
+        self._unseal = unseal
+        self._gates_for = gates_for
         self._sent: dict[str, dict[str, Assignment]] = {}
         self._sent_peers: dict[str, Peers] = {}
+        self._sent_gates: dict[str, Gates] = {}
+        self._peers = Peers(peers=(), names={})
+        self._greeted: set[str] = set()
+        self._complaints: set[str] = set()
         self._lock = threading.Lock()
         self._loop = Loop("dispatch", self.cycle)
         self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         state = self._state
-        for table in (state.instances, state.bindings, state.revisions, state.nodes, state.node_status):
+        tables = (
+            state.instances,
+            state.bindings,
+            state.revisions,
+            state.nodes,
+            state.node_status,
+            state.instance_status,
+        )
+        for table in tables:
             self._unsubscribe.append(table.subscribe(self._loop.wake))
         self._loop.start()
 
@@ -53,39 +79,61 @@ class Dispatch:
 
     def greet(self, node_id: str) -> None:
         with self._lock:
-            self._sent.pop(node_id, None)
-            self._sent_peers.pop(node_id, None)
+            self._greeted.add(node_id)
+            for sent in (self._sent, self._sent_peers, self._sent_gates):
+                sent.pop(node_id, None)
         self._loop.wake()
 
     def cycle(self) -> None:
         """Bring every connected node up to date with the state as it is now."""
         connected = self._outlet.connected()
-        peers = self._peers()
+        with self._lock:
+            self._greeted &= connected
+            greeted = set(self._greeted)
+        wanted = self._assigned.by_node()
+        gates = self._gates_for(self._state, greeted)
+        self._update_peers()
         for node_id in connected:
-            self._send_peers(node_id, peers)
-            self._send_orders(node_id)
+            mine = wanted.get(node_id, {})
+            self._send_peers(node_id)
+            self._send_gates(node_id, mine, gates)
+            self._send_orders(node_id, mine)
 
-    def _send_orders(self, node_id: str) -> None:
-        wanted = self._assignments_for(node_id, self._state)
+    def _send_orders(self, node_id: str, wanted: Mapping[str, Assignment | None]) -> None:
+        told = {name: value for name, value in wanted.items() if value is not None}
+        unknown = tuple(name for name in wanted if name not in told)
         with self._lock:
             sent = self._sent.get(node_id)
-            self._sent[node_id] = wanted
+            kept = {name: sent[name] for name in unknown if name in sent} if sent else {}
+            self._sent[node_id] = told | kept
         if sent is None:
-            self._outlet.send(node_id, Orders(full=True, assignments=tuple(wanted.values())))
-            return
-        changed = tuple(value for name, value in wanted.items() if sent.get(name) != value)
-        gone = tuple(name for name in sent if name not in wanted)
-        if changed or gone:
-            self._outlet.send(node_id, Orders(full=False, assignments=changed, forget=gone))
+            messages = orders.everything(tuple(told.values()), unknown, self._secrets_of)
+        else:
+            changed = tuple(value for name, value in told.items() if sent.get(name) is not value)
+            gone = tuple(name for name in sent if name not in wanted)
+            messages = orders.changes(changed, gone, self._secrets_of)
+        for message in messages:
+            self._outlet.send(node_id, message)
 
-    def _send_peers(self, node_id: str, peers: Peers) -> None:
+    def _send_gates(self, node_id: str, wanted: Mapping[str, Assignment | None], gates: Mapping[str, int]) -> None:
+        """Those of services that the node runs something of."""
+        services = {name.partition("/")[0] for name in wanted}
+        mine = Gates(open={service: gates[service] for service in sorted(services & gates.keys())})
         with self._lock:
-            if self._sent_peers.get(node_id) == peers:
+            if self._sent_gates.get(node_id) == mine:
                 return
-            self._sent_peers[node_id] = peers
-        self._outlet.send(node_id, peers)
+            self._sent_gates[node_id] = mine
+        self._outlet.send(node_id, mine)
 
-    def _peers(self) -> Peers:
+    def _send_peers(self, node_id: str) -> None:
+        with self._lock:
+            if self._sent_peers.get(node_id) is self._peers:
+                return
+            self._sent_peers[node_id] = self._peers
+        self._outlet.send(node_id, self._peers)
+
+    def _update_peers(self) -> None:
+        """The same object as long as nothing changes."""
         statuses = self._state.node_status.all()
         peers = tuple(
             Peer(node=node.id, number=node.number, address=node.address, vtep_mac=statuses[node.id].vtep_mac)
@@ -93,4 +141,17 @@ class Dispatch:
             if node.id in statuses and statuses[node.id].vtep_mac
         )
         names = {name: binding.ip for name, binding in self._state.bindings.all().items()}
-        return Peers(peers=peers, names=names)
+        now = Peers(peers=peers, names=names)
+        if now != self._peers:
+            self._peers = now
+
+    def _secrets_of(self, assignment: Assignment) -> dict[str, str]:
+        found = {}
+        for reference, (name, version) in secrets_used(assignment).items():
+            try:
+                found[reference] = self._unseal(assignment.service, name, version)
+            except ApplianceError as error:
+                if reference not in self._complaints:
+                    self._complaints.add(reference)
+                    log.error("%s cannot be told to its nodes: %s %s", reference, error.what, error.why)
+        return found

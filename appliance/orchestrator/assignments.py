@@ -8,21 +8,6 @@ from appliance.model.definition import hooks_of, part, secrets_of
 from appliance.model.instance import Assignment, Binding, Instance, PlannedContainer, PlannedFile
 from appliance.model.job import JobPlan
 from appliance.model.service import Revision
-from appliance.store.state import State
-
-
-def assignments_for(node_id: str, state: State) -> dict[str, Assignment]:
-    """By instance name. An instance whose revision has not reached this manager's copy yet is left out."""
-    found = {}
-    for name, binding in state.bindings.all().items():
-        if binding.node != node_id:
-            continue
-        instance = state.instances.get(name)
-        revision = state.revision(instance.service, instance.revision) if instance else None
-        planned = assignment(instance, binding, revision) if instance and revision else None
-        if planned is not None:
-            found[name] = planned
-    return found
 
 
 def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assignment | None:
