@@ -10,6 +10,7 @@ from appliance.link.measurements import Measurements
 from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
 from appliance.security.accounts import SessionBook
+from appliance.security.sealing import Seal
 from appliance.store.state import State
 from appliance.store.store import Delete, Expect, Put, Store
 
@@ -28,6 +29,7 @@ def _read_service(text: str, file: str, variables: dict[str, str]) -> Service:
 class Context:
     """`clock` is seconds since the epoch; `leader` names the leading manager's node id, "" if there is none now.
 
+    `seal` closes secrets before they reach the store.
     `bundle_images` holds the references of the images inside the package (``appliance/nginx:0.1.0``).
     """
 
@@ -39,6 +41,7 @@ class Context:
     bundle_images: frozenset[str]
     join: Callable[[JoinRequest], JoinAnswer]
     sessions: SessionBook
+    seal: Seal
     measurements: Measurements
     events: EventLog
     clock: Callable[[], float]

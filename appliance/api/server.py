@@ -11,7 +11,7 @@ from typing import Any
 import bottle  # type: ignore[import-untyped]
 import msgspec
 
-from appliance.api import cluster, events, images, instances, join, nodes, services, tokens, top, users
+from appliance.api import cluster, events, images, instances, join, nodes, secrets, services, tokens, top, users
 from appliance.api.call import Answer, Call, Route
 from appliance.api.context import Context
 from appliance.api.progress import Changes
@@ -38,6 +38,7 @@ def all_routes(context: Context) -> list[Route]:
         *top.routes(context),
         *events.routes(context),
         *images.routes(context),
+        *secrets.routes(context),
         *tokens.routes(context),
         *join.routes(context),
         *users.routes(context),

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("why", "Explain the state of a service, an instance, a job or a node"),
     "node": ("node", "List, label and cordon nodes"),
     "image": ("image", "Load, list and remove images"),
+    "secret": ("secret", "Set, list and remove the secrets of services"),
     "token": ("token", "Make, list and revoke join tokens"),
     "docs": ("docs", "Print the manual of this version"),
     "completion": ("completion", "Print the completion script for a shell"),

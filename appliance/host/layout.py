@@ -38,6 +38,11 @@ class Layout:
         return self.etc / "pki"
 
     @property
+    def seal_key(self) -> Path:
+        """What a manager seals secrets with before they reach the store."""
+        return self.pki / "seal.key"
+
+    @property
     def sidecar_files(self) -> Path:
         """Configuration of the sidecars, one folder each."""
         return self.etc / "sidecars"
@@ -63,11 +68,6 @@ class Layout:
     @property
     def assignments(self) -> Path:
         return self.var / "assignments"
-
-    @property
-    def records(self) -> Path:
-        """What was done for instances and must not be done twice: starts of jobs, hooks."""
-        return self.var / "records"
 
     @property
     def volumes(self) -> Path:

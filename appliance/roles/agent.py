@@ -14,9 +14,8 @@ from appliance.agent.inbox import Inbox
 from appliance.agent.meter import Meter
 from appliance.agent.names import HostsFile
 from appliance.agent.provision import Provision
-from appliance.agent.record import Records
 from appliance.agent.reporter import Reporter
-from appliance.agent.secrets import SecretBook, references_of
+from appliance.agent.secrets import SecretBook
 from appliance.agent.supervisor import Supervisor
 from appliance.agent.volumes import Volumes
 from appliance.component import Group
@@ -34,6 +33,7 @@ from appliance.model.cluster import INSTANCE_NETWORK, LINK_PORT
 from appliance.model.entry import EntryRule
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import Assignment, InstanceStatus
+from appliance.model.secret import secrets_used
 from appliance.network.bridge import Bridge
 from appliance.network.overlay import Overlay
 from appliance.network.peers import PeerFile
@@ -88,7 +88,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     def ordered(orders: Orders) -> None:
         secrets.take(orders.secrets)
         book.apply(full=orders.full, assignments=orders.assignments, forget=orders.forget, keep=orders.keep)
-        secrets.keep(reference for assignment in book.all().values() for reference in references_of(assignment))
+        secrets.keep(reference for assignment in book.all().values() for reference in secrets_used(assignment))
 
     def peers_changed(peers: Peers) -> None:
         overlay.reconcile(peers.peers)
@@ -128,7 +128,6 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         EngineImages(engine, EngineBundle(package, engine)),
         reporter,
         Provision(volumes, InstanceFiles(layout.instance_files), secrets, identity),
-        Records(layout.records),
         places,
         identity.id,
     )

@@ -12,7 +12,7 @@ from appliance.component import Group
 from appliance.delivery import node_files, pki
 from appliance.delivery.joining import Joiner
 from appliance.delivery.package import Package
-from appliance.errors import StoreUnavailable
+from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.dispatch import Dispatch
 from appliance.link.entries import EntryDispatch
@@ -24,13 +24,16 @@ from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
 from appliance.network.entry import entry_nodes, entry_rules
-from appliance.orchestrator.assignments import assignments_for
+from appliance.orchestrator.assignments import assignment
 from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
+from appliance.orchestrator.gates import gates
 from appliance.roles.dialling import Dialling
 from appliance.roles.signals import Signals
 from appliance.scheduler.controller import Scheduler
 from appliance.security.accounts import SessionBook
+from appliance.security.sealing import Seal, make_seal, read_seal
+from appliance.security.secrets import plain_text
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.election import Election
@@ -107,7 +110,22 @@ def _first_commit(first: FirstState) -> tuple[list[Put], list[Expect]]:
     return puts, [Expect(put.key, 0) for put in puts]
 
 
+def open_seal(store: Store, layout: Layout) -> Seal:
+    """What secrets are sealed with. Raises LocalStateDamaged where the store has secrets and this node no key."""
+    found = read_seal(layout.seal_key)
+    if found is None and store.list(keys.SECRETS).entries:
+        raise LocalStateDamaged(
+            "The key that the cluster's secrets are sealed with is missing.",
+            where=str(layout.seal_key),
+            why="there are secrets in the store, and nothing else opens them",
+            next="restore the file from a backup",
+            page="secrets",
+        )
+    return found or make_seal(layout.seal_key)
+
+
 def _components(layout: Layout, identity: NodeIdentity, store: Store, package: Package) -> Group:
+    seal = open_seal(store, layout)
     mirror = Mirror(store, keys.ROOT)
     state = State(mirror)
     events = EventLog(mirror, state, layout.events_file)
@@ -147,7 +165,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         # The registry listens on this node's own loopback already.
         forward_registry=lambda node_id: node_id != identity.id,
     )
-    dispatch = Dispatch(state, link, assignments_for)
+    dispatch = Dispatch(state, link, assignment, lambda *secret: plain_text(state, seal, *secret), gates)
     entries = EntryDispatch(state, link, entry_rules, entry_nodes)
     sessions = SessionBook(time.monotonic)
 
@@ -164,6 +182,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         bundle_images=frozenset(image.reference for image in package.images()),
         join=Joiner(state, store, layout, time.time).join,
         sessions=sessions,
+        seal=seal,
         measurements=measurements,
         events=events,
         clock=time.time,

@@ -24,6 +24,7 @@ from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.secret import Secret
 from appliance.model.service import Deploy, Rollout, Service, ServiceHead
 from appliance.security.accounts import SessionBook, hash_password
+from appliance.security.sealing import KEY_BYTES, Seal
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.memory import MemoryStore
@@ -142,6 +143,7 @@ def in_memory() -> Iterator[InMemory]:
         bundle_images=frozenset({"appliance/busybox:0.1.0"}),
         join=refuse_join,
         sessions=SessionBook(lambda: 0.0),
+        seal=Seal(bytes(KEY_BYTES)),
         measurements=Measurements(state, lambda: 0.0),
         events=events,
         clock=lambda: 1_767_225_600.0,
