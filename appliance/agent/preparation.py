@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from appliance.agent.images import PAUSE_IMAGE, ImageSource
-from appliance.agent.instance_step import Action, Create
+from appliance.agent.step import Action, Create, Step
 from appliance.engine.container import CONTAINER_LABEL, PAUSE, needs_pause
 from appliance.engine.engine import ContainerSettings
 from appliance.errors import ApplianceError
@@ -37,27 +37,34 @@ class Preparation:
         self._awaited: dict[str, dict[str, PlannedContainer]] = {}
         """Instance → engine name of a container → what it needs the image for."""
 
-    def prepare(self, assignment: Assignment, actions: tuple[Action, ...]) -> Prepared:
+    def prepare(self, assignment: Assignment, step: Step) -> Prepared:
         """Returns at once; what cannot be done yet is asked for again after `brought`.
 
-        `actions` are all that there is to do: whatever else the instance waited for, it no longer does.
+        `step` is all that there is to do: whatever else the instance waited for, it no longer does.
         """
         ready: list[Action] = []
         missing: dict[str, PlannedContainer] = {}
-        for action in actions:
+        for settings in step.needs:
+            self._find(assignment, settings, missing)
+        held = bool(missing)
+        for action in step.actions:
             if not isinstance(action, Create):
                 ready.append(action)
-                continue
-            planned = _planned(assignment, action.settings)
-            image = self._images.find(planned)
-            if image is None:
-                missing[action.settings.name] = planned
-            else:
-                ready.append(Create(replace(action.settings, image=image)))
+            elif image := self._find(assignment, action.settings, missing):
+                ready.append(replace(action, settings=replace(action.settings, image=image)))
         self._await(assignment.instance, missing)
         # Without a pause container there is no network for the others to live in.
-        blocked = _PAUSE in missing.values()
+        blocked = held or _PAUSE in missing.values()
         return Prepared(() if blocked else tuple(ready), tuple(planned.spec.image for planned in missing.values()))
+
+    def _find(
+        self, assignment: Assignment, settings: ContainerSettings, missing: dict[str, PlannedContainer]
+    ) -> str | None:
+        planned = _planned(assignment, settings)
+        image = self._images.find(planned)
+        if image is None:
+            missing[settings.name] = planned
+        return image
 
     def forget(self, instance: str) -> None:
         """It waits for nothing any more."""

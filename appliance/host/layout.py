@@ -70,6 +70,11 @@ class Layout:
         return self.var / "assignments"
 
     @property
+    def records(self) -> Path:
+        """What was done for instances and must not be done twice: starts of jobs, hooks."""
+        return self.var / "records"
+
+    @property
     def volumes(self) -> Path:
         return self.var / "volumes"
 

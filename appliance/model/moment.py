@@ -27,3 +27,8 @@ def moment_of(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} names no time zone")
     return moment
+
+
+def seconds_of(text: str) -> float:
+    """Seconds since the epoch; 0 for an empty text. ValueError as for `moment_of`."""
+    return moment_of(text).timestamp() if text else 0.0

@@ -14,6 +14,7 @@ from appliance.agent.inbox import Inbox
 from appliance.agent.meter import Meter
 from appliance.agent.names import HostsFile
 from appliance.agent.provision import Provision
+from appliance.agent.record import Records
 from appliance.agent.reporter import Reporter
 from appliance.agent.secrets import SecretBook
 from appliance.agent.supervisor import Supervisor
@@ -128,6 +129,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         EngineImages(engine, EngineBundle(package, engine)),
         reporter,
         Provision(volumes, InstanceFiles(layout.instance_files), secrets, identity),
+        Records(layout.records),
         places,
         identity.id,
     )

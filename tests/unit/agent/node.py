@@ -8,6 +8,7 @@ from appliance.agent.assignments import AssignmentBook
 from appliance.agent.files import InstanceFiles
 from appliance.agent.images import Bundle, EngineImages
 from appliance.agent.provision import Provision
+from appliance.agent.record import Records
 from appliance.agent.reporter import Reporter
 from appliance.agent.secrets import SecretBook
 from appliance.agent.supervisor import Supervisor
@@ -19,6 +20,7 @@ from appliance.errors import NotFound
 from appliance.model.container import Container, Health
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import Assignment, InstanceStatus, PlannedContainer
+from appliance.model.job import JobPlan
 from appliance.model.service import Volume
 from tests.lab import waiting
 
@@ -35,7 +37,16 @@ def _test(process: Process) -> int:
     return int(exists == ("!" in process.command))
 
 
-FUNCTIONS = {**PROGRAMS, "test": _test}
+def _count(process: Process) -> int:
+    """`COUNT`: leaves one file for each run, and succeeds in the third."""
+    folder = Path(next(mount.source for mount in process.settings.mounts if mount.target == "/data"))
+    runs = len(list(folder.glob("run-*")))
+    (folder / f"run-{runs}").touch()
+    return int(runs < 2)
+
+
+COUNT = ("sh", "-c", "n=$(ls /data | wc -l); touch /data/run-$n; test $n -ge 2")
+FUNCTIONS = {**PROGRAMS, "test": _test, " ".join(COUNT): _count}
 """What the containers of these tests run where the engine is the fake."""
 
 
@@ -99,6 +110,7 @@ class Node:
             EngineImages(self.engine, self._bundle),
             reporter,
             provision(self.folder),
+            Records(self.folder / "records"),
             places(self.folder),
             "n1",
         )
@@ -148,6 +160,23 @@ def alone(
         containers=(PlannedContainer(name="main", spec=spec),),
         volumes={"data": Volume()},
         stop_grace=0.0,
+    )
+
+
+def job(command: tuple[str, ...], plan: JobPlan, *, index: int = 0) -> Assignment:
+    """An instance of a job on the host's network."""
+    spec = Container(image=IMAGE, command=command, volumes={"data": "/data"})
+    return Assignment(
+        instance=f"shop/migrate-{index}",
+        service="shop",
+        deploy="migrate",
+        index=index,
+        revision=1,
+        host_network=True,
+        containers=(PlannedContainer(name="main", spec=spec),),
+        volumes={"data": Volume()},
+        stop_grace=0.0,
+        job=plan,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.agent.supervisor import WORKERS
+from appliance.agent.turns import WORKERS
 from appliance.engine.container import PAUSE
 from appliance.engine.fake import FakeEngine
 from appliance.engine.fake_container import Image

@@ -3,40 +3,14 @@
 A test that asks for `docker_node` is about time that only a real engine takes, one for `fake_node` steers the engine.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
-import pytest
 
 from appliance.engine.container import PAUSE
-from appliance.engine.docker import DockerEngine
 from appliance.engine.fake import FakeEngine
-from appliance.engine.fake_container import Image
 from appliance.model.container import Container, Health, Probe
 from appliance.model.instance import PlannedContainer
 from appliance.model.service import Volume
-from tests.unit.agent.node import FUNCTIONS, IMAGE, NETWORK, Node, alone, eventually, group
-
-
-@pytest.fixture
-def fake_node(tmp_path: Path) -> Iterator[Node]:
-    made = Node(FakeEngine({IMAGE: Image("sha256:b")}, FUNCTIONS), tmp_path)
-    yield made
-    made.clean()
-
-
-@pytest.fixture
-def docker_node(docker_socket: Path, tmp_path: Path) -> Iterator[Node]:
-    made = Node(DockerEngine(docker_socket), tmp_path)
-    yield made
-    made.clean()
-
-
-@pytest.fixture(params=["fake", "docker"])
-def node(request: pytest.FixtureRequest) -> Node:
-    made: Node = request.getfixturevalue(f"{request.param}_node")
-    return made
+from tests.unit.agent.node import IMAGE, NETWORK, Node, alone, eventually, group
 
 
 def test_an_instance_runs_then_stops_then_goes_with_its_volume(node: Node) -> None:
@@ -131,6 +105,35 @@ def test_a_container_whose_live_probe_fails_is_started_again(node: Node) -> None
         eventually(lambda: (now := node.find()) is not None and now.started_at != first.started_at)
         sick.unlink()
         eventually(lambda: node.running() and node.reported["shop/web-1"].restarts >= 1)
+
+
+def test_a_container_without_a_ready_check_is_ready_once_it_stayed_up_for_a_second(node: Node) -> None:
+    with node.supervised() as book:
+        book.put(alone())
+        eventually(lambda: node.state() == "running")
+        assert not node.reported["shop/web-1"].ready
+        eventually(lambda: node.reported["shop/web-1"].ready)
+
+
+def test_a_container_whose_start_probe_fails_is_started_again(node: Node) -> None:
+    probe = Probe(exec=("test", "-e", "/data/up"), every=0.2, failures=2)
+    with node.supervised() as book:
+        book.put(alone(health=Health(start=probe)))
+        first = eventually(node.running)
+        eventually(lambda: (now := node.find()) is not None and now.started_at not in ("", first.started_at))
+        assert not node.reported["shop/web-1"].ready
+        (node.folder / "volumes/shop/web-1/data/up").touch()
+        eventually(lambda: node.reported["shop/web-1"].ready)
+
+
+def test_failures_count_until_the_container_stayed_up_long_enough(node: Node) -> None:
+    failing, well = alone(("sh", "-c", "exit 3")), alone()
+    spec = msgspec.structs.replace(well.containers[0].spec, stable_after=0.5)
+    with node.supervised() as book:
+        book.put(failing)
+        eventually(lambda: node.state() == "backoff" and node.reported["shop/web-1"].failures >= 3)
+        book.put(msgspec.structs.replace(well, containers=(PlannedContainer(name="main", spec=spec),)))
+        eventually(lambda: node.state() == "running" and node.reported["shop/web-1"].failures == 0)
 
 
 def test_leftovers_go_only_after_full_orders(node: Node) -> None:

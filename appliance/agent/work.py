@@ -1,0 +1,112 @@
+"""Does to one instance what was decided: the only place where the supervisor changes anything in the engine."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from appliance.agent.observed import Observed
+from appliance.agent.provision import Provision
+from appliance.agent.record import Records
+from appliance.agent.step import Action, Create, Remove, Start, Stop, Write
+from appliance.engine.container import CONTAINER_LABEL, PAUSE
+from appliance.engine.engine import Engine
+from appliance.errors import ApplianceError, EngineError, NoSuchContainer
+from appliance.model.instance import Assignment
+from appliance.model.moment import seconds_of
+
+log = logging.getLogger(__name__)
+
+STABLE_AFTER = 10.0
+"""Seconds, of containers that are not in the spec."""
+
+
+class Work:
+    """Thread-safe; an instance is never worked on by two."""
+
+    def __init__(self, engine: Engine, provision: Provision, observed: Observed, records: Records) -> None:
+        self._engine = engine
+        self._provision = provision
+        self._observed = observed
+        self._records = records
+
+    def perform(self, assignment: Assignment, actions: Sequence[Action]) -> str:
+        """In their order; stops side by side. What fails ends it, and is returned as a sentence ("" : nothing)."""
+        stops = [action for action in actions if isinstance(action, Stop | Remove)]
+        if len(stops) > 1:
+            with ThreadPoolExecutor(len(stops), "stop") as together:
+                list(together.map(lambda action: self._do(assignment, action), stops))
+            return ""
+        for action in actions:
+            try:
+                self._do(assignment, action)
+            except ApplianceError as error:
+                return self._failed(assignment, action, error)
+        return ""
+
+    def end(self, instance: str, name: str, grace: float, *, remove: bool) -> None:
+        with self._observed.ending(name):
+            self._engine.stop(name, grace)
+            if remove:
+                self._engine.remove(name)
+            self._observed.look(instance, name)
+
+    def _do(self, assignment: Assignment, action: Action) -> None:
+        match action:
+            case Write(record):
+                self._records.put(assignment.instance, record)
+            case Create(settings, start):
+                self._provide(assignment)
+                self._engine.create(self._provision.complete(assignment, settings))
+                if start:
+                    self._engine.start(settings.name)
+                self._observed.look(assignment.instance, settings.name)
+            case Start(name):
+                self._provide(assignment)
+                self._engine.start(name)
+                self._observed.look(assignment.instance, name)
+            case Stop(name):
+                self._stop(assignment, name)
+            case Remove(name, anew):
+                self.end(assignment.instance, name, assignment.stop_grace, remove=True)
+                if anew:
+                    self._observed.forgive(name)
+
+    def _provide(self, assignment: Assignment) -> None:
+        """What lies in memory is of an earlier run, unless a container of the instance runs still."""
+        seen = self._observed.containers(assignment.instance).values()
+        if not any(container.state == "running" for container in seen):
+            self._provision.release(assignment)
+        self._provision.prepare(assignment)
+
+    def _stop(self, assignment: Assignment, name: str) -> None:
+        """An instance that is to run starts the container again: that is a restart like any other."""
+        known = self._observed.containers(assignment.instance).get(name)
+        lasted = time.time() - seconds_of(known.started_at) if known is not None else 0.0
+        self.end(assignment.instance, name, assignment.stop_grace, remove=False)
+        if known is not None and is_kept_up(assignment, known.labels):
+            self._observed.ended(name, lasted, stable_after(assignment, known.labels))
+
+    def _failed(self, assignment: Assignment, action: Action, error: ApplianceError) -> str:
+        """The container is tried again, later and later; a job's that the engine will not start has had a try."""
+        name = action.settings.name if isinstance(action, Create) else getattr(action, "name", "")
+        why = " ".join(filter(None, (error.what, error.why)))
+        log.warning("%s: %s", name, why)
+        self._observed.refused(name)
+        self._observed.doubt(assignment.instance)
+        refused = isinstance(error, EngineError) and not isinstance(error, NoSuchContainer)
+        if assignment.job is not None and isinstance(action, Start) and refused:
+            self._records.put(assignment.instance, self._records.tries(assignment.instance).refused(why))
+        return why
+
+
+def is_kept_up(assignment: Assignment, labels: Mapping[str, str]) -> bool:
+    """Whether a container with these labels is to run on and on."""
+    names = {PAUSE, *(planned.name for planned in assignment.containers)}
+    return assignment.desired == "running" and assignment.job is None and labels.get(CONTAINER_LABEL) in names
+
+
+def stable_after(assignment: Assignment, labels: Mapping[str, str]) -> float:
+    """Seconds after which the container with these labels counts as having stayed up."""
+    name = labels.get(CONTAINER_LABEL)
+    return next((each.spec.stable_after for each in assignment.containers if each.name == name), STABLE_AFTER)
