@@ -1,21 +1,38 @@
-"""Nodes: list, label, cordon, and forget one that is gone for good."""
+"""Nodes: what they are and have left, what may be placed on them, and how they are emptied and forgotten."""
 
 import msgspec
 
 from appliance.api.call import Call, Route
 from appliance.api.context import Context
-from appliance.api.rows import node_row, node_rows
-from appliance.errors import NotFound, Refused
-from appliance.model.node import NodeSpec
+from appliance.api.rows import Row, node_row, node_rows
+from appliance.errors import NotFound, Refused, UsageError
+from appliance.model.node import NodeSpec, Reserve
+from appliance.orchestrator.moves import staying
+from appliance.scheduler.inventory import Inventory
+from appliance.scheduler.room import Room
 from appliance.store import keys
 from appliance.store.store import Delete
 
 
-class Labels(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`remove` is done first."""
+class Marks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Labels or taints; `remove` is done first."""
 
     set: dict[str, str] = {}
     remove: tuple[str, ...] = ()
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is not given stays as it is, or with `default` becomes the usual share."""
+
+    cpu: int | None = None
+    memory: int | None = None
+    default: bool = False
+
+
+class Eviction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`fenced`: a person vouches that nothing of the node runs or can come back by itself unseen."""
+
+    fenced: bool = False
 
 
 def routes(context: Context) -> list[Route]:
@@ -23,16 +40,29 @@ def routes(context: Context) -> list[Route]:
         return node_rows(context.state)
 
     def show(call: Call) -> object:
-        return _row(context, find(context, call.path["node"]))
+        node = find(context, call.path["node"])
+        return {**_row(context, node), **_shares(context, node)}
 
     def label(call: Call) -> object:
-        node, wish = find(context, call.path["node"]), call.data(Labels)
-        kept = {name: value for name, value in node.labels.items() if name not in wish.remove}
-        return _write(context, msgspec.structs.replace(node, labels={**kept, **wish.set}))
-
-    def cordon(call: Call) -> object:
         node = find(context, call.path["node"])
-        return _write(context, msgspec.structs.replace(node, cordoned=call.path["action"] == "cordon"))
+        return _write(context, msgspec.structs.replace(node, labels=_marked(node.labels, call.data(Marks))))
+
+    def taint(call: Call) -> object:
+        node = find(context, call.path["node"])
+        return _write(context, msgspec.structs.replace(node, taints=_marked(node.taints, call.data(Marks))))
+
+    def reserve(call: Call) -> object:
+        return _write(context, reserving(find(context, call.path["node"]), call.data(Share)))
+
+    def change(call: Call) -> object:
+        node = find(context, call.path["node"])
+        return _write(context, msgspec.structs.replace(node, **_ACTIONS[call.path["action"]]))
+
+    def drained(call: Call) -> object:
+        return drain(context, find(context, call.path["node"]))
+
+    def evict(call: Call) -> object:
+        return _write(context, evicting(context, find(context, call.path["node"]), call.data(Eviction)))
 
     def remove(call: Call) -> object:
         return forget(context, find(context, call.path["node"]))
@@ -42,9 +72,20 @@ def routes(context: Context) -> list[Route]:
         Route("GET", "/api/nodes", listing),
         Route("GET", one, show),
         Route("POST", f"{one}/labels", label),
-        Route("POST", f"{one}/<action:re:cordon|uncordon>", cordon),
+        Route("POST", f"{one}/taints", taint),
+        Route("POST", f"{one}/reserve", reserve),
+        Route("POST", f"{one}/<action:re:cordon|uncordon|drain>", change),
+        Route("GET", f"{one}/drain", drained),
+        Route("POST", f"{one}/evict", evict),
         Route("DELETE", one, remove),
     ]
+
+
+_ACTIONS = {
+    "cordon": {"cordoned": True},
+    "uncordon": {"cordoned": False, "draining": False, "evicted": False},
+    "drain": {"cordoned": True, "draining": True},
+}
 
 
 def find(context: Context, name: str) -> NodeSpec:
@@ -55,19 +96,63 @@ def find(context: Context, name: str) -> NodeSpec:
     raise NotFound(f"There is no node called {name}.", next="see: appliance node ls")
 
 
-def forget(context: Context, node: NodeSpec) -> dict[str, object]:
-    """Refused for managers, for nodes that are connected, and for nodes that instances are bound to."""
+def reserving(node: NodeSpec, share: Share) -> NodeSpec:
+    """Raises UsageError for less than nothing."""
+    if min(share.cpu or 0, share.memory or 0) < 0:
+        raise UsageError("A node cannot keep less than nothing for itself.")
+    kept = Reserve() if share.default else node.reserve
+    cpu = kept.cpu if share.cpu is None else share.cpu
+    memory = kept.memory if share.memory is None else share.memory
+    return msgspec.structs.replace(node, reserve=Reserve(cpu=cpu, memory=memory))
+
+
+def drain(context: Context, node: NodeSpec) -> Row:
+    """How far a drain is: `left` are instances that are still to move, `staying` those that will not, with reasons."""
+    stay = staying(context.state, node.id)
+    bound = _bound(context, node)
+    return {
+        "node": node.name,
+        "draining": node.draining,
+        "left": [name for name in bound if name not in stay],
+        "staying": stay,
+    }
+
+
+def evicting(context: Context, node: NodeSpec, eviction: Eviction) -> NodeSpec:
+    """Refused while the node can be reached, and without a person's word that it is off."""
+    status = context.state.node_status.get(node.id)
+    if status is None or status.state != "unreachable":
+        raise Refused(
+            f"{node.name} is {status.state if status else 'joining'}; only an unreachable node is evicted.",
+            next=f"move its instances in good order: appliance node drain {node.name}",
+            page="nodes#a-node-that-is-lost",
+        )
+    if not eviction.fenced:
+        raise Refused(
+            f"{node.name} may still run its instances; started elsewhere as well, they would run twice.",
+            next="switch it off or cut its network, then say so: --fenced",
+            page="nodes#a-node-that-is-lost",
+        )
+    return msgspec.structs.replace(node, evicted=True, cordoned=True)
+
+
+def forget(context: Context, node: NodeSpec) -> Row:
+    """Refused for managers, for nodes that are connected, and for nodes that instances are bound to.
+
+    What is left on an evicted node counts as lost with it.
+    """
     if "manager" in node.roles:
         raise Refused(f"{node.name} is a manager; a manager cannot be removed.")
     status = context.state.node_status.get(node.id)
     if status is not None and status.state == "ready":
         raise Refused(f"{node.name} is connected.", next="run `appliance down` on it first")
-    bound = [name for name, binding in context.state.bindings.all().items() if binding.node == node.id]
-    if bound:
+    bound = _bound(context, node)
+    if bound and not node.evicted:
         raise Refused(
             f"{len(bound)} instances live on {node.name}.",
             why="among them " + ", ".join(bound[:3]),
-            next="scale their deploys down or delete their services first",
+            next="bring it back and drain it; if it is lost for good: appliance node evict",
+            page="nodes#take-a-node-out",
         )
     state = context.state
     context.commit(
@@ -77,11 +162,44 @@ def forget(context: Context, node: NodeSpec) -> dict[str, object]:
     return {"node": node.name, "removed": True}
 
 
+def _bound(context: Context, node: NodeSpec) -> list[str]:
+    return [name for name, binding in context.state.bindings.all().items() if binding.node == node.id]
+
+
+def _marked(marks: dict[str, str], wish: Marks) -> dict[str, str]:
+    if "" in wish.set:
+        raise UsageError("A label or taint needs a name.")
+    return {name: value for name, value in marks.items() if name not in wish.remove} | wish.set
+
+
+def _shares(context: Context, node: NodeSpec) -> Row:
+    inventory = Inventory(context.state)
+    inventory.refresh()
+    room = inventory.fleet.rooms.get(node.id)
+    return {"allocated": _allocated(room), "free": _free(room)} if room else {}
+
+
+def _allocated(room: Room) -> Row:
+    storage = {medium: room.storage.get(medium, 0) for medium in room.all_storage if medium}
+    return {"cpu": room.cpu, "memory": room.memory, "gpus": len(room.gpus), "storage": storage}
+
+
+def _free(room: Room) -> Row:
+    """Of what is not kept for the node itself."""
+    storage = {medium: size - room.storage.get(medium, 0) for medium, size in room.all_storage.items() if medium}
+    return {
+        "cpu": room.all_cpu - room.cpu,
+        "memory": room.all_memory - room.memory,
+        "gpus": len(room.free_gpus),
+        "storage": storage,
+    }
+
+
 def _write(context: Context, node: NodeSpec) -> object:
     nodes = context.state.nodes
     context.commit([nodes.put(node.id, node)], [nodes.unchanged(node.id)])
     return _row(context, node)
 
 
-def _row(context: Context, node: NodeSpec) -> object:
+def _row(context: Context, node: NodeSpec) -> Row:
     return node_row(node, context.state.node_status.get(node.id))

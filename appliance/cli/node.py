@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from appliance.cli.client import Client
+from appliance.cli.node_duty import cordon, drain, evict, reserve, uncordon
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
 from appliance.errors import UsageError
@@ -13,7 +14,7 @@ from appliance.errors import UsageError
 
 @click.group("node")
 def command() -> None:
-    """List, label and cordon nodes."""
+    """List, mark, empty and forget nodes."""
 
 
 @command.command("ls")
@@ -30,14 +31,15 @@ def list_nodes(output: Format, root: Path) -> None:
             row["name"],
             row["address"],
             ",".join(row["roles"]),
-            row["state"] + (", cordoned" if row["cordoned"] else ""),
+            ", ".join([row["state"], *_closed(row)]),
             f"{row['cpu'] / 1000:g}",
             f"{row['memory'] / 2**30:.1f} GiB",
             ",".join(f"{name}={value}" for name, value in row["labels"].items()),
+            ",".join(f"{name}={value}" if value else name for name, value in row["taints"].items()),
         ]
         for row in rows
     ]
-    show_table(["NODE", "ADDRESS", "ROLES", "STATE", "CPU", "MEMORY", "LABELS"], cells)
+    show_table(["NODE", "ADDRESS", "ROLES", "STATE", "CPU", "MEMORY", "LABELS", "TAINTS"], cells)
 
 
 @command.command("show")
@@ -46,7 +48,7 @@ def list_nodes(output: Format, root: Path) -> None:
 @root_option
 def show_node(node: str, output: Format, root: Path) -> None:
     """Show everything known of one node."""
-    _print(Client(root).get("nodes", node), output)
+    print_node(Client(root).get("nodes", node), output)
 
 
 @command.command("label")
@@ -56,25 +58,17 @@ def show_node(node: str, output: Format, root: Path) -> None:
 @root_option
 def label(node: str, labels: tuple[str, ...], output: Format, root: Path) -> None:
     """Set labels (NAME=VALUE) and remove them (NAME-)."""
-    _print(Client(root).post("nodes", node, "labels", body=parse_labels(labels)), output)
+    print_node(Client(root).post("nodes", node, "labels", body=parse_labels(labels)), output)
 
 
-@command.command("cordon")
+@command.command("taint")
 @click.argument("node")
+@click.argument("taints", nargs=-1, required=True, metavar="KEY[=VALUE]|KEY-...")
 @format_option
 @root_option
-def cordon(node: str, output: Format, root: Path) -> None:
-    """Place nothing new on a node."""
-    _print(Client(root).post("nodes", node, "cordon"), output)
-
-
-@command.command("uncordon")
-@click.argument("node")
-@format_option
-@root_option
-def uncordon(node: str, output: Format, root: Path) -> None:
-    """Let a node take new instances again."""
-    _print(Client(root).post("nodes", node, "uncordon"), output)
+def taint(node: str, taints: tuple[str, ...], output: Format, root: Path) -> None:
+    """Set taints (KEY or KEY=VALUE) and remove them (KEY-)."""
+    print_node(Client(root).post("nodes", node, "taints", body=parse_taints(taints)), output)
 
 
 @command.command("rm")
@@ -105,13 +99,62 @@ def parse_labels(given: tuple[str, ...]) -> dict[str, Any]:
     return {"set": wanted, "remove": removed}
 
 
-def _print(row: dict[str, Any], output: Format) -> None:
+def parse_taints(given: tuple[str, ...]) -> dict[str, Any]:
+    """As labels, and a bare KEY is a taint without a value."""
+    return parse_labels(tuple(text if "=" in text or text.endswith("-") else f"{text}=" for text in given))
+
+
+def print_node(row: dict[str, Any], output: Format) -> None:
     if output != "table":
         show(row, output)
         return
+    shares = _shares(row)
     for name, value in row.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{key}={text}" for key, text in value.items())
-        elif isinstance(value, list):
-            value = ", ".join(str(one) for one in value)
-        click.echo(f"{name + ':':14}{value}")
+        if name not in ("allocated", "free", "reserve", "cpu", "memory"):
+            click.echo(f"{name + ':':14}{_text(value)}")
+    for name, text in shares.items():
+        click.echo(f"{name + ':':14}{text}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={text}" if text else key for key, text in value.items())
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
+
+
+def _shares(row: dict[str, Any]) -> dict[str, str]:
+    """What the node has, keeps for itself, has given to instances and has left, as people read it."""
+    taken, free = row.get("allocated"), row.get("free")
+    reserve = row["reserve"]
+    kept = {"cpu": _cores(reserve["cpu"] or 0), "memory": "the usual share"}
+    if reserve["memory"] is not None:
+        kept["memory"] = _size(reserve["memory"])
+    texts = {"cpu": _cores(row["cpu"]), "memory": _size(row["memory"])}
+    if taken and free:
+        texts["cpu"] += f", {_cores(taken['cpu'])} allocated, {_cores(free['cpu'])} free"
+        texts["memory"] += f", {_size(taken['memory'])} allocated, {_size(free['memory'])} free"
+        if taken["gpus"] + free["gpus"]:
+            texts["gpus"] = f"{taken['gpus']} allocated, {free['gpus']} free"
+        for medium, size in free["storage"].items():
+            texts[medium] = f"{_size(taken['storage'][medium])} allocated, {_size(size)} free"
+    return texts | {"reserve": f"cpu {kept['cpu']}, memory {kept['memory']}"}
+
+
+def _closed(row: dict[str, Any]) -> list[str]:
+    """The strongest of the three words only: an evicted or draining node is cordoned as well."""
+    return [word for word in ("evicted", "draining", "cordoned") if row[word]][:1]
+
+
+def _cores(thousandths: int) -> str:
+    return f"{thousandths / 1000:g}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+command.add_command(cordon)
+command.add_command(uncordon)
+command.add_command(drain)
+command.add_command(evict)
+command.add_command(reserve)

@@ -19,5 +19,7 @@ def command(thing: str, output: Format, root: Path) -> None:
     if output == "table":
         for reason in result["reasons"]:
             click.echo(reason)
+        for row in result["nodes"]:
+            click.echo(f"  {row['node']} {row['reason']}")
     else:
         show(result, output)

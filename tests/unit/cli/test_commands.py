@@ -10,7 +10,8 @@ from appliance.cli import COMMANDS, appliance
 from appliance.cli.apply import parse_variables
 from appliance.cli.client import ApiProblem, Client, parse_duration
 from appliance.cli.docs import find_page
-from appliance.cli.node import parse_labels
+from appliance.cli.node import parse_labels, parse_taints
+from appliance.cli.node_duty import parse_share
 from appliance.cli.scale import wanted_count
 from appliance.errors import LinkDown, NotFound, UsageError
 
@@ -49,6 +50,24 @@ def test_labels_are_set_and_removed() -> None:
     assert parse_labels(("zone=a", "disk-")) == {"set": {"zone": "a"}, "remove": ["disk"]}
     with pytest.raises(UsageError):
         parse_labels(("zone",))
+
+
+def test_a_taint_needs_no_value() -> None:
+    assert parse_taints(("gpu", "team=a", "old-")) == {"set": {"gpu": "", "team": "a"}, "remove": ["old"]}
+
+
+def test_what_a_node_keeps_is_given_as_people_write_amounts() -> None:
+    assert parse_share("500m", "1Gi", False) == {"cpu": 500, "memory": 2**30, "default": False}
+    assert parse_share("", "", True) == {"cpu": None, "memory": None, "default": True}
+    for nothing in (("", "", False), ("much", "", False)):
+        with pytest.raises(UsageError):
+            parse_share(*nothing)
+
+
+def test_nobody_evicts_a_node_without_a_persons_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "get", lambda *_: {"name": "n1"})
+    result = CliRunner().invoke(appliance, ["node", "evict", "n1", "--fenced", "--root", str(tmp_path)])
+    assert isinstance(result.exception, UsageError)
 
 
 def test_a_page_is_found_as_errors_name_it() -> None:
