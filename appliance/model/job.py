@@ -60,7 +60,9 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True):
 
     `digest` is that of the job's definition. `due`: the moment of the schedule, RFC 3339, "" for others. `ordinal`: the
     count of the wish by hand that it answers (`ServiceHead.runs`), 0 for others. `instances` are its instances' names.
-    `tries`: of all instances together; `exit_code` of the last that ended.
+    `tries`: of all instances together; `exit_code` of the last that ended, or of the one that failed the run.
+    `waiting`: none of its instances exists yet, because the run that it replaces has not ended. `message`: why it ended
+    as it did, or why it is being ended.
     """
 
     service: str
@@ -79,6 +81,7 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str = ""
     finished_at: str = ""
     message: str = ""
+    waiting: bool = False
 
     @property
     def name(self) -> str:

@@ -6,12 +6,14 @@ from typing import Literal
 
 import msgspec
 
+from appliance.errors import Conflict
 from appliance.model.definition import definition
 from appliance.model.instance import Instance, instance_name
 from appliance.model.job import JobRun, JobState
 from appliance.model.service import Revision
 from appliance.store.keys import run_name
 from appliance.store.state import Change, State
+from appliance.store.store import Put
 
 StateOfJob = Literal["due", "running", "succeeded", "failed"]
 Reason = Literal["rank", "schedule", "hand"]
@@ -63,24 +65,26 @@ def begin(
 ) -> Change:
     """Put a run and its instances on record, in one commit that happens only if no other run of the job began.
 
-    The revision has the job. `due` and `ordinal` are those of `JobRun`.
+    The revision has the job. `due` and `ordinal` are those of `JobRun`. Raises Conflict for a run by rank when that is
+    not due any more.
     """
     name = f"{service}/{job}"
+    # Every run is recorded together with the job's state. Asked for first: a run that is recorded from here on makes
+    # the commit fail, and an earlier one is seen below.
+    expect = state.jobs.unchanged(name)
     known = state.jobs.get(name) or JobState(service=service, job=job)
     made = new_run(known, revision, reason=reason, now=now, due=due, ordinal=ordinal)
-    run = run_name(service, job, made.run.number)
-    instances = state.instances
-    return Change(
-        (
-            state.jobs.put(name, made.state),
-            state.runs.put(run, made.run),
-            *(instances.put(instance.name, instance) for instance in made.instances),
-        ),
-        (
-            state.jobs.unchanged(name),
-            state.runs.unchanged(run),
-            *(instances.unchanged(instance.name) for instance in made.instances),
-        ),
+    runs = [run for _, run in state.runs.below(f"{name}/")]
+    if reason == "rank" and state_of(made.run.digest, runs) != "due":
+        raise Conflict("The job has run meanwhile, or runs.", where=name, next="look again")
+    return Change((state.jobs.put(name, made.state), *recorded(state, made.run, made.instances)), (expect,))
+
+
+def recorded(state: State, run: JobRun, instances: tuple[Instance, ...]) -> tuple[Put, ...]:
+    """The operations that write a run and instances of it."""
+    return (
+        state.runs.put(run_name(run.service, run.job, run.number), run),
+        *(state.instances.put(instance.name, instance) for instance in instances),
     )
 
 

@@ -95,8 +95,9 @@ def house() -> Iterator[House]:
 
 
 def test_runs_count_on_and_have_instances_of_their_own(house: House) -> None:
-    for _ in range(2):
-        house.commit(begin(house.state, "shop", "migrate", revision(parallelism=2), reason="rank", now=NOW))
+    for ordinal in (1, 2):
+        wanted = revision(parallelism=2)
+        house.commit(begin(house.state, "shop", "migrate", wanted, reason="hand", now=NOW, ordinal=ordinal))
     runs = house.state.runs.all()
     assert list(runs) == ["shop/migrate/00000001", "shop/migrate/00000002"]
     assert [each.instances for each in runs.values()] == [
@@ -118,6 +119,12 @@ def test_two_who_begin_the_same_run_begin_it_once(house: House) -> None:
     with pytest.raises(Conflict):
         house.commit(second)
     assert list(house.state.instances.all()) == ["shop/migrate-0"]
+
+
+def test_a_job_is_not_begun_by_rank_that_has_begun_since_it_was_found_due(house: House) -> None:
+    house.commit(begin(house.state, "shop", "migrate", revision(), reason="hand", now=NOW, ordinal=1))
+    with pytest.raises(Conflict):
+        begin(house.state, "shop", "migrate", revision(), reason="rank", now=NOW)
 
 
 def test_a_moment_once_dealt_with_stays_so(house: House) -> None:
