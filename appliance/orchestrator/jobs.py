@@ -53,7 +53,7 @@ class Seen:
 
 def decide(seen: Seen) -> Seen:
     """The job as it is to be; what is left out of `runs`, `places.instances` and `state` is to be forgotten."""
-    for step in (_replace_evicted, _end, _cancel, _begin_what_is_due, _start_waiting, _stop, _forget):
+    for step in (_end, _cancel, _begin_what_is_due, _start_waiting, _stop, _forget):
         seen = step(seen)
     return seen
 
@@ -64,26 +64,6 @@ def wakes_at(seen: Seen) -> datetime | None:
     if job is None or not job.schedule or seen.state is None or not seen.state.last_due:
         return None
     return next_moment(job.schedule, job.zone, moment_of(seen.state.last_due))
-
-
-def _replace_evicted(seen: Seen) -> Seen:
-    """A ``normal`` job's instances go on elsewhere, as new ones; nobody knows how far a ``once`` job has come."""
-    for run in _active(seen):
-        defined = seen.defined.get(run.revision)
-        if run.waiting or run.message or defined is None or defined.job.type == "once":
-            continue
-        for name in run.instances:
-            if name in seen.places.evicted and ending(name, seen.places) == "unknown":
-                seen = _replace_one(seen, run.number, name)
-    return seen
-
-
-def _replace_one(seen: Seen, number: int, name: str) -> Seen:
-    run, state = seen.runs[number], _state(seen)
-    instance = instance_of(run, state.next_index)
-    names = tuple(instance.name if each == name else each for each in run.instances)
-    seen = replace(seen, state=msgspec.structs.replace(state, next_index=state.next_index + 1))
-    return _with_instances(_with_run(seen, msgspec.structs.replace(run, instances=names)), [instance])
 
 
 def _end(seen: Seen) -> Seen:

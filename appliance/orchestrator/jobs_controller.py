@@ -86,15 +86,16 @@ class Jobs:
         names = [found for found, each in state.instances.below(f"{name}-") if each.deploy == job and each.run]
         held = {each: (state.instances.unchanged(each), state.bindings.unchanged(each)) for each in names}
         head = state.services.get(service)
+        defined = self._defined(service, job)
         seen = Seen(
             service=service,
             job=job,
             head=head,
             revision=self._in_effect(head) if head else None,
-            defined=self._defined(service, job),
+            defined=defined,
             state=state.jobs.get(name),
             runs={run.number: run for _, run in state.runs.below(f"{name}/")},
-            places=self._places(names),
+            places=self._places(names, defined),
             now=now,
         )
         return _Sight(seen, expect, held)
@@ -114,15 +115,21 @@ class Jobs:
             known = self._digests[key] = (revision, digest_of(revision, job))
         return known[1]
 
-    def _places(self, names: list[str]) -> Places:
+    def _places(self, names: list[str], defined: dict[int, Defined]) -> Places:
         state = self._state
         nodes = {node.id for node in state.nodes.all().values() if not node.evicted}
-        bound = {name: binding.node for name in names if (binding := state.bindings.get(name))}
+        placed = {name: binding.node for name in names if (binding := state.bindings.get(name))}
+        instances = {name: each for name in names if (each := state.instances.get(name))}
+        once = {number for number, each in defined.items() if each.job.type == "once"}
         return Places(
-            instances={name: each for name in names if (each := state.instances.get(name))},
+            instances=instances,
             statuses={name: status for name in names if (status := state.instance_status.get(name))},
-            bound=frozenset(name for name, node in bound.items() if node in nodes),
-            evicted=frozenset(name for name, node in bound.items() if node not in nodes),
+            bound=frozenset(name for name, node in placed.items() if node in nodes),
+            given_up=frozenset(
+                name
+                for name, instance in instances.items()
+                if instance.revision in once and name in placed and placed[name] not in nodes
+            ),
         )
 
     def _changes(self, sight: "_Sight", wanted: Seen) -> Iterator[Change]:

@@ -103,13 +103,14 @@ def _is_asked_to_move(seen: Snapshot, name: str) -> bool:
 
 
 def _bears_eviction(seen: Snapshot, instance: Instance) -> bool:
-    """A run of a `once` job never happens twice; one that has ended is not repeated; daemons end with their node."""
+    """A run of a `once` job never happens twice; one that has ended or is being ended is not repeated; daemons end with
+    their node."""
     if not instance.run:
         deploy = _deploy_of(seen, instance)
         return deploy is None or not deploy.every_node
     revision, status = seen.revisions.get(instance.revision), seen.statuses.get(instance.name)
     job = revision.spec.jobs.get(instance.deploy) if revision else None
-    ended = status is not None and status.state in ("succeeded", "failed")
+    ended = instance.desired != "running" or (status is not None and status.state in ("succeeded", "failed"))
     return job is not None and job.type == "normal" and not ended
 
 

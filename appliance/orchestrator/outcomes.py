@@ -15,13 +15,16 @@ Ending = Literal["succeeded", "failed", "unknown", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What is known of a job's instances. `bound` : those on a node of the cluster; `evicted` : those on one that was
-    evicted or forgotten."""
+    """What is known of a job's instances.
+
+    `bound`: those on a node of the cluster that is not evicted. `given_up`: those of ``once`` jobs on a node that was
+    evicted; those of ``normal`` jobs are placed anew.
+    """
 
     instances: Mapping[str, Instance]
     statuses: Mapping[str, InstanceStatus]
     bound: frozenset[str]
-    evicted: frozenset[str]
+    given_up: frozenset[str]
 
 
 def ending(name: str, seen: Places) -> Ending | None:
@@ -31,7 +34,7 @@ def ending(name: str, seen: Places) -> Ending | None:
         return "unknown"
     if status is not None and status.state in ("succeeded", "failed"):
         return status.state
-    if instance is None or name in seen.evicted:
+    if instance is None or name in seen.given_up:
         return "unknown"
     at_rest = name not in seen.bound or (status is not None and status.state in ("stopped", "removed"))
     return "stopped" if instance.desired != "running" and at_rest else None
@@ -85,7 +88,7 @@ def _reason(outcome: Outcome, endings: Mapping[str, Ending], seen: Places) -> st
     name = next(name for name, found in endings.items() if found == outcome)
     status = seen.statuses.get(name)
     if outcome == "unknown":
-        if name in seen.evicted:
+        if name in seen.given_up:
             return f"The node of {name} was evicted before it had ended."
         return f"The node of {name} cannot tell how it ended."
     if status is not None and status.message:

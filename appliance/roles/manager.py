@@ -28,6 +28,7 @@ from appliance.orchestrator.assignments import assignment
 from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
 from appliance.orchestrator.gates import gates
+from appliance.orchestrator.jobs_controller import Jobs
 from appliance.roles.dialling import Dialling
 from appliance.roles.signals import Signals
 from appliance.scheduler.controller import Scheduler
@@ -134,9 +135,11 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         orchestrator.wake()
         scheduler.wake()
         autoscaler.wake()
+        jobs.wake()
 
     election = Election(store, identity.id, lead_changed)
     orchestrator = Orchestrator(store, state, election.term)
+    jobs = Jobs(store, state, election.term, time.time)
     scheduler = Scheduler(store, state, election.term, now_text)
     reports = Reports(state, store)
     measurements = Measurements(state)
@@ -206,6 +209,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             events,
             election,
             orchestrator,
+            jobs,
             scheduler,
             autoscaler,
             reports,

@@ -11,6 +11,7 @@ from appliance.model.instance import Binding, InstanceState, InstanceStatus, Job
 from appliance.model.job import Job, JobRun
 from appliance.model.node import NodeSpec
 from appliance.model.service import Revision, Service, ServiceHead
+from appliance.orchestrator.controller import Orchestrator
 from appliance.orchestrator.jobs_controller import Jobs
 from appliance.orchestrator.runs import begin, job_states
 from appliance.store import keys
@@ -67,6 +68,9 @@ class DirectCopy:
         if self._old:
             return [entry for key, entry in self._old[1].items() if key.startswith(prefix)]
         return list(self._store.list(prefix).entries)
+
+    def changed_since(self, revision: int) -> frozenset[str] | None:
+        return None
 
     def wait_for(self, revision: int, timeout: float) -> bool:
         return self.revision >= revision
@@ -135,6 +139,10 @@ class World:
             change = begin(self.state, "shop", "report", revision, reason="rank", now="2026-11-25T09:00:00Z")
             assert self.term is not None
             self.store.commit(change.operations, (*change.expect, self.term))
+
+    def orchestrate(self) -> None:
+        """What the orchestrator does about the service itself."""
+        Orchestrator(self.store, self.state, lambda: self.term).cycle()
 
     def obey(self) -> None:
         """The scheduler binds, and the node does what it is told."""

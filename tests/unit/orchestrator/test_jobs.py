@@ -355,10 +355,22 @@ def test_a_normal_job_goes_on_elsewhere_when_its_node_is_evicted(world: World) -
     world.settle()
     evict(world)
     world.cycle()
-    (run,) = world.runs()
-    assert (run.outcome, run.instances) == ("", ("shop/report-1",))
-    assert list(world.state.instances.all()) == ["shop/report-1"]
+    world.orchestrate()
+    world.cycle()
+    assert world.outcomes() == [""]
+    assert list(world.state.instances.all()) == ["shop/report-0"]
     assert world.state.bindings.all() == {}
+
+
+def test_a_cancelled_run_is_not_made_anew_when_its_node_is_evicted(world: World) -> None:
+    world.apply()
+    world.begin_by_rank()
+    world.settle()
+    world.cancel(1)
+    world.settle()
+    evict(world)
+    world.orchestrate()
+    assert world.state.instances.all()["shop/report-0"].desired == "stopped"
 
 
 def test_a_once_job_is_not_repeated_when_its_node_is_evicted(world: World) -> None:

@@ -119,7 +119,6 @@ def test_no_moment_and_no_once_definition_runs_twice_by_itself(
     assert set(moments.values()) <= {1}
     by_rank = Counter(run.digest for run in seen.values() if run.reason == "rank")
     assert set(by_rank.values()) <= {1}
-    assert len(seen) == max(seen, default=0)
     assert set(Counter(world.started).values()) <= {1}
 
 
