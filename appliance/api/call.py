@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -49,9 +49,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """`path` in bottle's syntax. `public` routes need no login. `answer` returns data or an `Answer`."""
+    """`path` in bottle's syntax. `public` routes need no login. `answer` returns data or an `Answer`.
+
+    The rest is for the OpenAPI document: one line on what the route is for, the type of the request's body (None : it
+    takes none), and the type of what it answers, as msgspec knows it (None : docs/api.md alone says).
+    """
 
     method: Method
     path: str
     answer: Callable[[Call], object]
     public: bool = False
+    summary: str = ""
+    body: Any = None
+    answers: Any = None

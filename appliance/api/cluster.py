@@ -31,11 +31,11 @@ def routes(context: Context) -> list[Route]:
         return {"thing": thing, "reasons": explain(context, thing), "nodes": refusing_nodes(context.state, thing)}
 
     return [
-        Route("GET", "/api/status", status),
-        Route("GET", "/api/ps", instances),
-        Route("GET", "/api/health", health, public=True),
-        Route("GET", "/api/ca", authority, public=True),
-        Route("GET", "/api/why/<thing:path>", why),
+        Route("GET", "/api/status", status, summary="The cluster, its managers and nodes"),
+        Route("GET", "/api/ps", instances, summary="Instances of one service or of all"),
+        Route("GET", "/api/health", health, public=True, summary="Whether this manager answers"),
+        Route("GET", "/api/ca", authority, public=True, summary="The certificate of the cluster's authority (PEM)"),
+        Route("GET", "/api/why/<thing:path>", why, summary="Why something is as it is"),
     ]
 
 

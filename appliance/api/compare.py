@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -19,8 +20,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One field. `lines`: a unified diff where both values are texts of several lines."""
 
     path: str
-    old: object
-    new: object
+    old: Any
+    new: Any
     lines: tuple[str, ...] = ()
 
 

@@ -25,9 +25,16 @@ def routes(context: Context) -> list[Route]:
         return forget(context, call.path["reference"])
 
     return [
-        Route("POST", "/api/images", register),
-        Route("GET", "/api/images", listing),
-        Route("DELETE", "/api/images/<reference:path>", remove),
+        Route(
+            "POST",
+            "/api/images",
+            register,
+            summary="Tell of an image whose layers are in the registry",
+            body=Image,
+            answers=Image,
+        ),
+        Route("GET", "/api/images", listing, summary="All images"),
+        Route("DELETE", "/api/images/<reference:path>", remove, summary="Forget an image"),
     ]
 
 

@@ -38,9 +38,9 @@ def routes(context: Context) -> list[Route]:
 
     one = "/api/instances/<service>/<instance>"
     return [
-        Route("GET", one, show),
-        Route("POST", f"{one}/<action:re:restart|stop|start>", change),
-        Route("POST", f"{one}/move", move_),
+        Route("GET", one, show, summary="One instance"),
+        Route("POST", f"{one}/<action:re:restart|stop|start>", change, summary="Restart, stop or start an instance"),
+        Route("POST", f"{one}/move", move_, summary="Move an instance to another node", body=MoveWish),
     ]
 
 

@@ -11,16 +11,31 @@ from typing import Any
 import bottle  # type: ignore[import-untyped]
 import msgspec
 
-from appliance.api import cluster, events, images, instances, join, nodes, secrets, services, tokens, top, users
+from appliance.api import (
+    cluster,
+    events,
+    images,
+    instances,
+    join,
+    nodes,
+    openapi,
+    problems,
+    secrets,
+    services,
+    tokens,
+    top,
+    users,
+)
 from appliance.api.call import Answer, Call, Route
 from appliance.api.context import Context
 from appliance.api.progress import Changes
-from appliance.errors import ApplianceError, NotPermitted, SpecInvalid, UsageError
+from appliance.errors import ApplianceError, NotPermitted, UsageError
 
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 4 * 1024 * 1024
 THREADS = 12
+_JSON = ("application/json", problems.CONTENT_TYPE)
 _HEADERS = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
@@ -30,7 +45,7 @@ _HEADERS = {
 
 def all_routes(context: Context) -> list[Route]:
     """Every address of the API."""
-    return [
+    found = [
         *cluster.routes(context),
         *nodes.routes(context),
         *services.routes(context, Changes(context.state)),
@@ -43,6 +58,7 @@ def all_routes(context: Context) -> list[Route]:
         *join.routes(context),
         *users.routes(context),
     ]
+    return [*found, *openapi.routes(context.version, found)]
 
 
 def make_app(context: Context, routes: list[Route], *, admin: bool) -> Any:
@@ -54,36 +70,17 @@ def make_app(context: Context, routes: list[Route], *, admin: bool) -> Any:
     return app
 
 
-def problem(error: ApplianceError) -> dict[str, object]:
-    """An error as the API shows it."""
-    shown: dict[str, object] = {
-        "kind": error.kind,
-        "what": error.what,
-        "where": error.where,
-        "why": error.why,
-        "next": error.next,
-        "page": error.page,
-        "exit_code": error.exit_code,
-        "retryable": error.retryable,
-    }
-    if isinstance(error, SpecInvalid):
-        shown["problems"] = [
-            {"message": one.message, "path": one.path, "file": one.file, "line": one.line} for one in error.problems
-        ]
-    return shown
-
-
 def _handler(context: Context, route: Route, admin: bool) -> Callable[..., Any]:
     def handle(**path: str) -> Any:
         try:
             user, session = ("root", "") if admin else _who(context, route)
             result = route.answer(Call(path, dict(bottle.request.query.decode()), _body(), user, session))
         except ApplianceError as error:
-            return _response(problem(error), error.http_status)
+            return _problem(error)
         except Exception:
             log.exception("%s %s failed", route.method, route.path)
             hidden = ApplianceError("The manager made a mistake.", next="its log says more: manager.log")
-            return _response(problem(hidden), 500)
+            return _problem(hidden)
         return _response(result, 200)
 
     return handle
@@ -124,10 +121,14 @@ def _body() -> bytes:
     return data
 
 
+def _problem(error: ApplianceError) -> Any:
+    shown = problems.document(error, bottle.request.path)
+    return _response(Answer(shown, content_type=problems.CONTENT_TYPE), error.http_status)
+
+
 def _response(result: object, status: int) -> Any:
     answer = result if isinstance(result, Answer) else Answer(result)
-    plain = answer.content_type == "application/json"
-    text = msgspec.json.encode(answer.data) if plain else str(answer.data).encode()
+    text = msgspec.json.encode(answer.data) if answer.content_type in _JSON else str(answer.data).encode()
     response = bottle.HTTPResponse(text, status, _HEADERS | {"Content-Type": answer.content_type})
     for name, value in answer.headers:
         response.add_header(name, value)
@@ -136,9 +137,10 @@ def _response(result: object, status: int) -> Any:
 
 def _http_error(error: Any) -> bytes:
     """What bottle itself refuses (no such address, wrong method, a page that failed)."""
-    bottle.response.content_type = "application/json"
     said = ApplianceError(f"{error.status}: {bottle.request.path}", page="api")
-    return msgspec.json.encode(problem(said))
+    shown = problems.document(said, bottle.request.path)
+    bottle.response.content_type = problems.CONTENT_TYPE
+    return msgspec.json.encode(msgspec.structs.replace(shown, status=error.status_code))
 
 
 class ApiServer:

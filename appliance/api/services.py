@@ -4,13 +4,14 @@ import msgspec
 
 from appliance.api import control
 from appliance.api.call import Call, Route
-from appliance.api.compare import compare_spec
+from appliance.api.compare import Comparison, compare_spec
 from appliance.api.context import Context
 from appliance.api.heads import current
 from appliance.api.progress import Changes, Progress, progress
-from appliance.api.revisions import Apply, apply, history, in_effect, roll_back
+from appliance.api.revisions import Accepted, Apply, apply, history, in_effect, roll_back
 from appliance.api.rows import instance_rows, service_rows
 from appliance.errors import NotFound
+from appliance.model.service import Revision
 
 LONGEST_WAIT = 30.0
 
@@ -61,19 +62,40 @@ def routes(context: Context, changes: Changes) -> list[Route]:
 
     one = "/api/services/<name>"
     return [
-        Route("POST", "/api/services", apply_),
-        Route("POST", "/api/diff", compare),
-        Route("GET", "/api/services", listing),
-        Route("GET", one, show),
-        Route("DELETE", one, delete),
-        Route("POST", f"{one}/scale", scale),
-        Route("POST", f"{one}/<action:re:stop|start|restart>", act),
-        Route("GET", f"{one}/history", history_),
-        Route("GET", f"{one}/revisions/<number:int>", revision),
-        Route("POST", f"{one}/rollback", roll_back_),
-        Route("GET", f"{one}/rollout", rollout),
-        Route("POST", f"{one}/rollout/<action:re:pause|resume>", act),
-        Route("GET", f"{one}/progress", follow),
+        Route(
+            "POST",
+            "/api/services",
+            apply_,
+            summary="Make a service what its file says",
+            body=Apply,
+            answers=Accepted,
+        ),
+        Route(
+            "POST",
+            "/api/diff",
+            compare,
+            summary="What an apply would change and restart",
+            body=Apply,
+            answers=Comparison,
+        ),
+        Route("GET", "/api/services", listing, summary="All services"),
+        Route("GET", one, show, summary="What is wanted of a service, its spec and its instances"),
+        Route("DELETE", one, delete, summary="Stop and forget a service"),
+        Route("POST", f"{one}/scale", scale, summary="Set or take back a count by hand", body=control.Scale),
+        Route("POST", f"{one}/<action:re:stop|start|restart>", act, summary="Stop, start or restart a whole service"),
+        Route("GET", f"{one}/history", history_, summary="All revisions that are kept"),
+        Route("GET", f"{one}/revisions/<number:int>", revision, summary="One revision", answers=Revision),
+        Route(
+            "POST",
+            f"{one}/rollback",
+            roll_back_,
+            summary="Make an earlier revision the current one",
+            body=Rollback,
+            answers=Accepted,
+        ),
+        Route("GET", f"{one}/rollout", rollout, summary="How far the newest revision is"),
+        Route("POST", f"{one}/rollout/<action:re:pause|resume>", act, summary="Pause or resume the rollout"),
+        Route("GET", f"{one}/progress", follow, summary="Wait until a service is as wished"),
     ]
 
 

@@ -40,9 +40,9 @@ def routes(context: Context) -> list[Route]:
         return {"id": name, "revoked": True}
 
     return [
-        Route("POST", "/api/tokens", create),
-        Route("GET", "/api/tokens", listing),
-        Route("DELETE", "/api/tokens/<id>", revoke),
+        Route("POST", "/api/tokens", create, summary="Make a join token; its secret is shown once", body=NewToken),
+        Route("GET", "/api/tokens", listing, summary="All join tokens"),
+        Route("DELETE", "/api/tokens/<id>", revoke, summary="Make a join token worthless"),
     ]
 
 

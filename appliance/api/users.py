@@ -32,7 +32,7 @@ def routes(context: Context) -> list[Route]:
         return {"user": call.user}
 
     return [
-        Route("POST", "/api/login", log_in, public=True),
-        Route("POST", "/api/logout", log_out, public=True),
-        Route("GET", "/api/session", who),
+        Route("POST", "/api/login", log_in, public=True, summary="Log in; the answer sets a cookie", body=Login),
+        Route("POST", "/api/logout", log_out, public=True, summary="Log out"),
+        Route("GET", "/api/session", who, summary="Who is logged in"),
     ]

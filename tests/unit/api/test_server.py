@@ -32,7 +32,7 @@ def ask(path: Path, method: str, url: str, body: object = None, **headers: str) 
     response = connection.getresponse()
     text = response.read()
     connection.close()
-    json_type = response.getheader("Content-Type") == "application/json"
+    json_type = (response.getheader("Content-Type") or "").endswith("json")
     return response.status, json.loads(text) if json_type else text.decode(), dict(response.getheaders())
 
 
@@ -104,3 +104,21 @@ def test_a_body_that_is_not_what_is_asked_for_is_wrong_usage(sockets: tuple[Path
 def test_an_unknown_address_is_answered_in_json(sockets: tuple[Path, Path]) -> None:
     status, said, _ = ask(sockets[0], "GET", "/api/nothing")
     assert status == 404 and "/api/nothing" in said["what"]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(("method", "url", "status"), [("GET", "/api/nothing", 404), ("DELETE", "/api/status", 405)])
+def test_errors_are_problem_documents_on_both_sockets(
+    sockets: tuple[Path, Path], which: int, method: str, url: str, status: int
+) -> None:
+    found, said, headers = ask(sockets[which], method, url)
+    assert (found, headers["Content-Type"]) == (status, "application/problem+json")
+    assert (said["status"], said["instance"], said["type"]) == (status, url, "/docs/api.html")
+
+
+def test_a_refusal_links_to_its_page_and_keeps_what_scripts_read(sockets: tuple[Path, Path]) -> None:
+    status, said, headers = ask(sockets[0], "POST", "/api/services", {"text": "nonsense", "file": "a.yaml"})
+    assert headers["Content-Type"] == "application/problem+json"
+    assert (said["type"], said["title"], said["status"]) == ("/docs/spec.html", "Spec invalid", status)
+    assert said["detail"].startswith("The spec has 1 problem")
+    assert {"kind", "what", "where", "why", "next", "page", "exit_code", "retryable", "problems"} <= set(said)
