@@ -125,7 +125,7 @@ def _container_reasons(one: Assignment, other: Assignment, old: Revision, new: R
         if before is None or after is None:
             yield f"containers.{name}"
         elif _digest(one, before) != _digest(other, after):
-            found = list(_fields(one, before, after, old, new))
+            found = [*_fields(one, before, after, old, new), *_volumes(one, other, before)]
             yield from found or [f"containers.{name}"]
 
 
@@ -146,6 +146,13 @@ def _fields(
         for name in sorted({*before.secrets, *after.secrets}):
             if before.secrets.get(name) != after.secrets.get(name):
                 yield f"secrets {name} {before.secrets.get(name, 'none')} -> {after.secrets.get(name, 'none')}"
+
+
+def _volumes(one: Assignment, other: Assignment, container: PlannedContainer) -> Iterator[str]:
+    if _digest(msgspec.structs.replace(one, volumes=other.volumes), container) != _digest(one, container):
+        for path, _, _ in differences("volumes", one.volumes, other.volumes):
+            if path.split(".")[1] in container.spec.volumes:
+                yield path
 
 
 def _counts(plan: Assignment, container: PlannedContainer, **changes: object) -> bool:

@@ -10,7 +10,7 @@ from appliance.model.cluster import Image
 from appliance.model.container import Container, Health, Port, Probe, Resources
 from appliance.model.definition import definition
 from appliance.model.job import Job
-from appliance.model.service import Deploy, Placement, Revision, Service
+from appliance.model.service import Config, Deploy, Placement, Revision, Service, Volume
 from tests.unit.api.cluster_in_memory import NOW, InMemory
 
 MAIN = Container(image="shop/web:1", env={"COLOUR": "blue"}, ports={"http": Port(port=80)})
@@ -65,6 +65,25 @@ def test_what_makes_no_container_anew_restarts_nothing(new: Revision) -> None:
 def test_another_image_under_the_same_name_is_a_reason() -> None:
     old, new = (msgspec.structs.replace(revision(), images=image(each)) for each in ("sha256:1", "sha256:2"))
     assert restart_reasons(old, new, "web") == ("containers.main.image",)
+
+
+def test_configs_and_versions_of_secrets_are_reasons_by_their_names() -> None:
+    container = msgspec.structs.replace(MAIN, configs=("app.conf", "other"), secret_env={"PASSWORD": "key"})
+
+    def version(text: str, number: int) -> Revision:
+        configs = {"app.conf": Config(path="/a", text=text), "other": Config(path="/b", text="same")}
+        made = revision(container)
+        spec = msgspec.structs.replace(made.spec, configs=configs)
+        return msgspec.structs.replace(made, spec=spec, secrets={"key": number})
+
+    assert restart_reasons(version("one", 2), version("two", 2), "web") == ("configs app.conf",)
+    assert restart_reasons(version("one", 2), version("one", 3), "web") == ("secrets key 2 -> 3",)
+
+
+def test_a_volume_that_is_another_folder_is_a_reason() -> None:
+    container = msgspec.structs.replace(MAIN, volumes={"logs": "/logs"})
+    old, new = (revision(container, volumes={"logs": Volume(path=path)}) for path in ("/srv/a", "/srv/b"))
+    assert restart_reasons(old, new, "web") == ("volumes.logs.path",)
 
 
 def test_instances_are_created_removed_restarted_and_left_alone() -> None:
