@@ -93,7 +93,7 @@ class Changes:
     def __init__(self, state: State) -> None:
         self._changed = threading.Condition()
         self._count = 0
-        for prefix in (keys.SERVICES, keys.INSTANCES, keys.BINDINGS, keys.REFUSALS, keys.ROOT + "status/"):
+        for prefix in (keys.SERVICES, keys.RUNS, keys.INSTANCES, keys.BINDINGS, keys.REFUSALS, keys.ROOT + "status/"):
             state.copy.subscribe(prefix, self._notice)
 
     def _notice(self) -> None:

@@ -16,6 +16,7 @@ from appliance.api import (
     events,
     images,
     instances,
+    jobs,
     join,
     nodes,
     openapi,
@@ -45,11 +46,13 @@ _HEADERS = {
 
 def all_routes(context: Context) -> list[Route]:
     """Every address of the API."""
+    changes = Changes(context.state)
     found = [
         *cluster.routes(context),
         *nodes.routes(context),
-        *services.routes(context, Changes(context.state)),
+        *services.routes(context, changes),
         *instances.routes(context),
+        *jobs.routes(context, changes),
         *top.routes(context),
         *events.routes(context),
         *images.routes(context),

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "move": ("move", "Move an instance to another node"),
     "scale": ("scale", "Run so many replicas of a deploy"),
     "rollout": ("rollout", "Pause, resume and watch the change to a new revision"),
+    "job": ("job", "List, run, retry and cancel jobs"),
     "why": ("why", "Explain the state of a service, an instance, a job or a node"),
     "node": ("node", "List, label and cordon nodes"),
     "image": ("image", "Load, list and remove images"),

@@ -30,10 +30,10 @@ class Places:
 def ending(name: str, seen: Places) -> Ending | None:
     """Of one instance; None while it has not ended, for all that is known."""
     instance, status = seen.instances.get(name), seen.statuses.get(name)
-    if status is not None and status.job is not None and status.job.lost:
-        return "unknown"
-    if status is not None and status.state in ("succeeded", "failed"):
-        return status.state
+    if status is not None and status.state == "succeeded":
+        return "succeeded"
+    if status is not None and status.state == "failed":
+        return "unknown" if status.job is not None and status.job.lost else "failed"
     if instance is None or name in seen.given_up:
         return "unknown"
     at_rest = name not in seen.bound or (status is not None and status.state in ("stopped", "removed"))
@@ -45,7 +45,7 @@ def observed(run: JobRun, statuses: Mapping[str, InstanceStatus]) -> JobRun:
     told = [(name, status) for name in run.instances if (status := statuses.get(name)) is not None]
     jobs = [status.job for _, status in told if status.job is not None]
     failed = [status.job for _, status in told if status.job is not None and status.state == "failed"]
-    ended = sorted((job for job in failed or jobs if job.exit_code is not None), key=_finished)
+    ended = sorted((job for job in failed or jobs if job.exit_code is not None and job.finished_at), key=_finished)
     return msgspec.structs.replace(
         run,
         tries=sum(job.tries for job in jobs),
@@ -91,11 +91,10 @@ def _reason(outcome: Outcome, endings: Mapping[str, Ending], seen: Places) -> st
         if name in seen.given_up:
             return f"The node of {name} was evicted before it had ended."
         return f"The node of {name} cannot tell how it ended."
-    if status is not None and status.message:
-        return f"{name}: {status.message}"
     job = (status.job if status else None) or JobStatus()
     tries = "1 try" if job.tries == 1 else f"{job.tries} tries"
-    return f"{name} ended with exit code {job.exit_code} after {tries}."
+    why = (status.message if status else "") or f"it ended with code {job.exit_code}"
+    return f"{name} failed after {tries}: {why.removesuffix('.')}."
 
 
 def _finished(job: JobStatus) -> str:

@@ -41,7 +41,7 @@ def test_a_failed_run_says_which_instance_failed_and_how(world: World) -> None:
     world.settle()
     (run,) = world.runs()
     assert (run.outcome, run.exit_code) == ("failed", 3)
-    assert run.message == "shop/report-0 ended with exit code 3 after 7 tries."
+    assert run.message == "shop/report-0 failed after 7 tries: it ended with code 3."
 
 
 def test_a_parallel_run_succeeds_when_all_its_instances_have(world: World) -> None:
