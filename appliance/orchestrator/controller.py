@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from appliance.errors import Conflict
 from appliance.loop import Loop
 from appliance.model.moment import now_text
+from appliance.model.service import Revision
 from appliance.orchestrator.decisions import (
     Alter,
     Create,
@@ -109,7 +111,7 @@ class Orchestrator:
         now = self._clock()
         touched = self._state.copy.changed_since(since) if since else None
         everything = self._state.services.all()
-        if touched is None or any(key.startswith((keys.NODES, keys.NODE_STATUS)) for key in touched):
+        if touched is None or any(_is_of_a_node(key) for key in touched):
             return list(everything)
         found = {service for key in touched if (service := _service_of(key))}
         found |= {service for service, at in self._looks.items() if at <= now}
@@ -123,8 +125,11 @@ class Orchestrator:
         return Nodes(self._state.nodes.all(), away)
 
     def _look(self, service: str, nodes: Nodes) -> list[Change]:
+        """None of a service of which something changes meanwhile: what a change is conditional on must be what was
+        decided from. Such a service is among those that changed, and looked at again at once."""
         self._looks.pop(service, None)
         self._dependent.pop(service, None)
+        reached = self._state.copy.revision
         seen = read(self._state, service, nodes)
         if seen is None:
             return []
@@ -134,7 +139,14 @@ class Orchestrator:
         wait = next_look(seen)
         if wait is not None:
             self._looks[service] = self._clock() + wait
-        return [change for decision in decide(seen) for change in self._changes(seen, decision)]
+        changes = [change for decision in decide(seen) for change in self._changes(seen, decision)]
+        return [] if self._has_changed(service, reached) else changes
+
+    def _has_changed(self, service: str, since: int) -> bool:
+        if self._state.copy.revision == since:
+            return False
+        touched = self._state.copy.changed_since(since)
+        return touched is None or any(_is_of_a_node(key) or _service_of(key) == service for key in touched)
 
     def _timed(self, seen: Snapshot) -> Snapshot:
         ready_for = {
@@ -182,8 +194,7 @@ class Orchestrator:
                 forget = (state.instances.delete(name), *self._traces(name))
                 yield Change(forget, (head, *self._as_seen(seen, name)))
             case StartRun(job, number):
-                change = begin(state, service, job, seen.revisions[number], reason="rank", now=seen.now)
-                yield Change(change.operations, (*change.expect, head))
+                yield from self._begun(seen, job, seen.revisions[number], head)
             case Record(rollout):
                 yield Change((state.rollouts.put(service, rollout),), (head, state.rollouts.unchanged(service)))
             case ForgetHistory(revisions, secrets):
@@ -191,6 +202,12 @@ class Orchestrator:
                 yield from _in_chunks([*numbers, *(state.secrets.delete(name) for name in secrets)], head)
             case _:
                 yield from self._forget_service(service, head)
+
+    def _begun(self, seen: Snapshot, job: str, revision: Revision, head: Expect) -> list[Change]:
+        with suppress(Conflict):
+            change = begin(self._state, seen.head.service, job, revision, reason="rank", now=seen.now)
+            return [Change(change.operations, (*change.expect, head))]
+        return []  # it has begun meanwhile, and that is a change to look at
 
     def _traces(self, name: str) -> tuple[Delete, ...]:
         """Of where an instance was."""
@@ -202,7 +219,7 @@ class Orchestrator:
         """The scheduler may be binding it at this moment, and its node may come back from where nobody expected it."""
         state, node = self._state, seen.bindings.get(name)
         own = (state.instances.unchanged(name), state.bindings.unchanged(name), state.instance_status.unchanged(name))
-        return own if node is None else (*own, state.nodes.unchanged(node))
+        return own if node is None else (*own, state.nodes.unchanged(node), state.node_status.unchanged(node))
 
     def _forget_service(self, service: str, head: Expect) -> Iterator[Change]:
         """Its traces first and the head last, so that a break in between is found and finished."""
@@ -232,6 +249,10 @@ _OWN = (
 def _service_of(key: str) -> str:
     """Empty for keys of other things."""
     return next((key[len(prefix) :].split("/")[0] for prefix in _OWN if key.startswith(prefix)), "")
+
+
+def _is_of_a_node(key: str) -> bool:
+    return key.startswith((keys.NODES, keys.NODE_STATUS))
 
 
 def _in_chunks(deletes: list[Delete], head: Expect) -> Iterator[Change]:
