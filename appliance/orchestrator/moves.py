@@ -39,7 +39,7 @@ def renewed(seen: Snapshot, instance: Instance) -> Instance:
     """The instance as it is to live on another node. It starts at once unless its service is being stopped."""
     name, head = instance.name, seen.head
     slot, move = seen.slots.get(name), head.moves.get(name, Move(number=0))
-    asked = move.number > instance.move
+    asked = move.number > instance.move and not (slot and slot.node)
     asleep = name in head.stopped or head.halted or instance.generation < head.generation
     return msgspec.structs.replace(
         instance,
@@ -84,8 +84,9 @@ def _drained(seen: Snapshot, deploy: Deploy, asked: frozenset[str]) -> frozenset
     here = [each for name in names if (each := seen.instances.get(name)) and _is_drained(seen, each)]
     if not here:
         return frozenset()
-    serving = [each for each in here if seen.is_ready(each)][: room(seen, deploy, asked)]
-    return frozenset(each.name for each in here if each in serving or not seen.is_ready(each))
+    serving = [each for each in here if seen.is_ready(each)]
+    idle = [each for each in here if not seen.is_ready(each)]
+    return frozenset(each.name for each in (*idle, *serving[: room(seen, deploy, asked)]))
 
 
 def _is_drained(seen: Snapshot, instance: Instance) -> bool:
@@ -98,8 +99,11 @@ def _is_drained(seen: Snapshot, instance: Instance) -> bool:
 
 
 def _is_asked_to_move(seen: Snapshot, name: str) -> bool:
-    instance, move = seen.instances.get(name), seen.head.moves.get(name)
-    return instance is not None and move is not None and move.number > instance.move and instance.desired != "removed"
+    """What belongs to one node never moves, whatever was asked."""
+    instance, move, slot = seen.instances.get(name), seen.head.moves.get(name), seen.slots[name]
+    if instance is None or move is None or slot.node or slot.deploy.placement.node:
+        return False
+    return move.number > instance.move and instance.desired != "removed"
 
 
 def _bears_eviction(seen: Snapshot, instance: Instance) -> bool:

@@ -119,8 +119,8 @@ def due(seen: Snapshot, deploy: Deploy, leaving: frozenset[str]) -> frozenset[st
     as many as may be away."""
     outdated = [each for each in _present(seen, deploy) if not seen.is_current(each) and each.name not in leaving]
     serving = sorted((each for each in outdated if seen.is_ready(each)), key=lambda each: each.index)
-    serving = serving[: room(seen, deploy, leaving)]
-    return frozenset(each.name for each in outdated if not seen.is_ready(each) or each in serving)
+    idle = [each for each in outdated if not seen.is_ready(each)]
+    return frozenset(each.name for each in (*idle, *serving[: room(seen, deploy, leaving)]))
 
 
 def room(seen: Snapshot, deploy: Deploy, leaving: frozenset[str] = frozenset()) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterator
 
 import msgspec
 
+from appliance.model.definition import definition
 from appliance.model.instance import Instance
 from appliance.model.service import Rollout
 from appliance.orchestrator.ranks import is_complete, lacks
@@ -75,13 +76,19 @@ def _failures(seen: Snapshot) -> Iterator[str]:
 
 
 def _failing(seen: Snapshot, rank: int, instance: Instance) -> Iterator[str]:
-    """Only instances that this revision made or changed speak for it."""
     status = seen.statuses.get(instance.name)
-    if status is None or status.revision != instance.revision or instance.revision != seen.head.revision:
+    if status is None or status.failures < _tries(seen) or seen.is_ready(instance):
         return
-    if status.failures >= _tries(seen) and not seen.is_ready(instance):
+    if status.revision == instance.revision and seen.is_current(instance) and _is_news(seen, instance):
         why = f": {status.message}" if status.message else ""
         yield f"rank {rank}: {instance.name} failed {status.failures} times in a row{why}"
+
+
+def _is_news(seen: Snapshot, instance: Instance) -> bool:
+    """Whether the revision to go back to has it otherwise: for what is the same there, going back is no help."""
+    before = seen.revisions.get(seen.rollout.previous) if seen.rollout else None
+    wanted = seen.revisions[seen.head.revision]
+    return before is None or definition(before, instance.deploy) != definition(wanted, instance.deploy)
 
 
 def _run_that_failed(seen: Snapshot, job: str) -> str:

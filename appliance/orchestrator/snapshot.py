@@ -141,9 +141,9 @@ class Snapshot:
     def is_ready(self, instance: Instance) -> bool:
         """Whether it is known to serve as it was last written."""
         status = self.statuses.get(instance.name)
-        if status is None or status.state != "running" or not status.ready or not self.is_reachable(instance):
+        if status is None or status.state != "running" or not status.ready:
             return False
-        return self._shows(status, instance)
+        return instance.desired == "running" and self.is_reachable(instance) and self._shows(status, instance)
 
     def is_steady(self, instance: Instance, least: float) -> bool:
         """Whether it has been ready for at least so many seconds."""
@@ -158,13 +158,12 @@ class Snapshot:
         return settled and status is not None and self._shows(status, instance)
 
     def is_stopped(self, instance: Instance) -> bool:
-        """Whether nothing of it runs."""
-        if instance.name not in self.bindings:
-            return True
+        """Whether nothing of it runs, nor will."""
         status = self.statuses.get(instance.name)
+        bound, state = instance.name in self.bindings, status.state if status else ""
         if instance.run:
-            return status is not None and status.state in ("succeeded", "failed", "stopped", "removed")
-        return instance.desired == "stopped" and status is not None and status.state == "stopped"
+            return not bound or state in ("succeeded", "failed", "stopped", "removed")
+        return instance.desired == "stopped" and (not bound or state == "stopped")
 
     def is_gone(self, instance: Instance) -> bool:
         """Whether it was to be removed and nothing of it is left, as far as that can ever be known."""
