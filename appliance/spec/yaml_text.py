@@ -59,11 +59,15 @@ class Document:
         return self.lines.get(path, 0)
 
 
-def read_yaml(text: str, file: str) -> list[Document]:
-    """The documents of `text` that are not empty. Raises SpecInvalid."""
+def read_yaml(text: str, file: str, *, foreign: bool = False) -> list[Document]:
+    """The documents of `text` that are not empty. Raises SpecInvalid.
+
+    `foreign`: for somebody else's format, ``*name`` and ``<<: *name`` are put in instead of refused (MOST_VALUES then
+    counts what they stand for), and numbers that are not the same to every program stay texts.
+    """
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_TEXT:
         raise SpecInvalid([Problem(f"the file is larger than {LARGEST_TEXT // 1024} KiB", file=file)])
-    building = _Building(file)
+    building = _Building(file, foreign)
     try:
         documents = list(building.documents(YAML(typ="safe", pure=True).parse(text)))
     except ReaderError as error:
@@ -83,9 +87,12 @@ def read_yaml(text: str, file: str) -> list[Document]:
 class _Building:
     """Documents on their way from events to values; what can be left out without losing the thread is a problem."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, foreign: bool) -> None:
         self.problems: list[Problem] = []
         self._file = file
+        self._foreign = foreign
+        self._anchors: dict[str, tuple[object, int]] = {}
+        """Name → the value, and how many values it is made of."""
         self._lines: dict[Path, int] = {}
         self._count = 0
 
@@ -94,6 +101,7 @@ class _Building:
             if isinstance(event, DocumentStartEvent):
                 first = next(events)
                 self._lines = {(): first.start_mark.line + 1}
+                self._anchors = {}
                 yield Document(self._value(first, events, ()), self._lines)
 
     def stopped(self, message: str, line: int) -> SpecInvalid:
@@ -102,22 +110,44 @@ class _Building:
 
     def _value(self, event: Any, events: Iterator[Any], path: Path) -> object:
         line = event.start_mark.line + 1
-        self._count += 1
-        if self._count > MOST_VALUES:
-            raise self.stopped(f"the file has more than {MOST_VALUES} values", line)
+        before = self._count
+        self._add_values(1, line)
         if isinstance(event, AliasEvent):
-            self._add("YAML aliases (*name) are not allowed; use ${variables}", line)
-            return None
+            return self._alias(event, path, line)
         if event.tag is not None:
             self._add(f"YAML tags ({event.tag}) are not allowed; put a text in quotes", line)
-        if isinstance(event, ScalarEvent):
-            return self._scalar(event, line)
-        if len(path) >= DEEPEST:
-            raise self.stopped(f"nested deeper than {DEEPEST} levels", line)
+        value = self._scalar(event, line) if isinstance(event, ScalarEvent) else self._part(event, events, path)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value, self._count - before
+        return value
+
+    def _part(self, event: Any, events: Iterator[Any], path: Path) -> object:
+        self._refuse_depth(len(path) + 1, event.start_mark.line + 1)
         if isinstance(event, SequenceStartEvent):
             return self._list(events, path)
         assert isinstance(event, MappingStartEvent)
         return self._mapping(events, path)
+
+    def _alias(self, event: AliasEvent, path: Path, line: int) -> object:
+        if not self._foreign:
+            self._add("YAML aliases (*name) are not allowed; use ${variables}", line)
+            return None
+        if event.anchor not in self._anchors:
+            self._add(f"nothing before this is called &{event.anchor}", line)
+            return None
+        value, count = self._anchors[event.anchor]
+        self._add_values(count, line)
+        self._refuse_depth(len(path) + _levels(value), line)
+        return value
+
+    def _add_values(self, count: int, line: int) -> None:
+        self._count += count
+        if self._count > MOST_VALUES:
+            raise self.stopped(f"the file has more than {MOST_VALUES} values", line)
+
+    def _refuse_depth(self, levels: int, line: int) -> None:
+        if levels > DEEPEST:
+            raise self.stopped(f"nested deeper than {DEEPEST} levels", line)
 
     def _list(self, events: Iterator[Any], path: Path) -> list[object]:
         items: list[object] = []
@@ -131,16 +161,29 @@ class _Building:
 
     def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, object]:
         found: dict[str, object] = {}
+        merged: dict[str, object] = {}
         for event in events:
             if isinstance(event, MappingEndEvent):
                 break
+            if self._foreign and isinstance(event, ScalarEvent) and event.value == "<<" and event.style is None:
+                merged = {**self._merge(next(events), events, path), **merged}
+                continue
             key, line = self._key(event, events, path), event.start_mark.line + 1
             if key in found:
                 self._add(f"duplicate key {shown(key)}", line)
             here = (*path, key)
             self._lines[here] = line
             found[key] = self._value(next(events), events, here)
-        return found
+        return {**merged, **found}
+
+    def _merge(self, event: Any, events: Iterator[Any], path: Path) -> dict[str, object]:
+        """What ``<<`` stands for: a mapping, or a list of mappings of which the first wins."""
+        value = self._value(event, events, (*path, "<<"))
+        parts = value if isinstance(value, list) else [value]
+        if not all(isinstance(part, dict) for part in parts):
+            self._add("<< merges mappings only", event.start_mark.line + 1)
+            return {}
+        return {key: item for part in reversed(parts) for key, item in part.items()}
 
     def _key(self, event: Any, events: Iterator[Any], path: Path) -> str:
         """As it is written: the name of a field or of a thing is a text whatever it looks like."""
@@ -164,7 +207,7 @@ class _Building:
             return int(text)
         if _DECIMAL.fullmatch(text):
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        if _TWO_MEANINGS.fullmatch(text):
+        if _TWO_MEANINGS.fullmatch(text) and not self._foreign:
             self._add(f"{shown(text)} is not the same number to every program; put it in quotes if it is a text", line)
         return text
 
@@ -172,3 +215,9 @@ class _Building:
         self.problems.append(Problem(message, file=self._file, line=line))
         if len(self.problems) >= _MOST_PROBLEMS:
             raise self.stopped("there are more problems like these", line)
+
+
+def _levels(value: object) -> int:
+    """Lists and mappings inside each other."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if parts is None else 1 + max(map(_levels, parts), default=0)
