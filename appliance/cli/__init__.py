@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("verify", "Check every byte of a package against its manifest"),
     "apply": ("apply", "Make services what their files say"),
     "diff": ("diff", "Show what apply would change"),
+    "convert": ("convert", "Print the service that Compose or Kubernetes files make"),
     "rollback": ("rollback", "Make an earlier revision of a service the current one"),
     "history": ("history", "List the revisions of a service"),
     "delete": ("delete", "Stop and forget a service"),

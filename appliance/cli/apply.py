@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from appliance.cli.client import Client, wait_until_done
+from appliance.cli.foreign import compose_service, insist, kind_of
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show
 from appliance.cli.wait_options import wait_options
@@ -61,8 +62,14 @@ def tell(result: dict[str, Any]) -> None:
 
 
 def wish_of(file: Path, variables: tuple[str, ...]) -> dict[str, Any]:
-    """The part of an apply or diff request that comes from a file and `--set`."""
-    return {"text": read_spec(file), "file": str(file), "variables": parse_variables(variables)}
+    """The part of an apply or diff request that comes from a file and `--set`; a Compose file is converted."""
+    text, name = read_spec(file), str(file)
+    kind = kind_of(text)
+    if kind == "kubernetes":
+        raise UsageError(f"{file} is for Kubernetes.", next=f"appliance convert {file} > FILE, read it, and apply that")
+    if kind == "compose":
+        text, name = insist(compose_service(text, file)), f"{file} (converted)"
+    return {"text": text, "file": name, "variables": parse_variables(variables)}
 
 
 def read_spec(file: Path) -> str:
