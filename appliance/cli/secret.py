@@ -78,15 +78,20 @@ def _parts(secret: str) -> tuple[str, str]:
 def _value(secret: str, file: Path | None) -> str:
     if file is None and sys.stdin.isatty():
         return str(click.prompt(f"value of {secret}", hide_input=True, confirmation_prompt="once more", err=True))
+    if file is not None:
+        return as_text(file.read_bytes(), secret)
+    # `echo` ends what it prints with a line end that nobody means.
+    return as_text(sys.stdin.buffer.read(), secret).removesuffix("\n")
+
+
+def as_text(value: bytes, secret: str) -> str:
+    """Raises UsageError, which does not show it."""
     try:
-        if file is not None:
-            return file.read_bytes().decode()
-        # `echo` ends what it prints with a line end that nobody means.
-        return sys.stdin.buffer.read().decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
+        return value.decode()
+    except UnicodeDecodeError:
         raise UsageError(
             f"The value of {secret} is not text.",
             why="it is not UTF-8",
             next="encode it, as with base64",
             page="secrets",
-        ) from error
+        ) from None
