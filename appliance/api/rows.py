@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from appliance.errors import ApplianceError
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
@@ -43,6 +45,9 @@ def node_row(node: NodeSpec, status: NodeStatus | None) -> Row:
         "engine": facts.engine if facts else "",
         "os": facts.os if facts else "",
         "kernel": facts.kernel if facts else "",
+        "gpus": [{"id": gpu.id, "model": gpu.model} for gpu in facts.gpus] if facts else [],
+        "disks": [msgspec.to_builtins(disk) for disk in facts.disks] if facts else [],
+        "storage": facts.storage if facts else {},
         "message": status.message if status else "",
     }
 

@@ -108,12 +108,24 @@ def print_node(row: dict[str, Any], output: Format) -> None:
     if output != "table":
         show(row, output)
         return
-    shares = _shares(row)
+    amounts = ("allocated", "free", "reserve", "cpu", "memory", "gpus", "disks", "storage")
     for name, value in row.items():
-        if name not in ("allocated", "free", "reserve", "cpu", "memory"):
+        if name not in amounts:
             click.echo(f"{name + ':':14}{_text(value)}")
-    for name, text in shares.items():
+    for name, text in (hardware(row) | _shares(row)).items():
         click.echo(f"{name + ':':14}{text}")
+
+
+def hardware(row: dict[str, Any]) -> dict[str, str]:
+    """The GPUs and disks of a node, and the room of its media for volumes, as people read them."""
+    disks = [f"{one['name']} ({one['medium']}, {_size(one['size'])}{_and(one['model'])})" for one in row["disks"]]
+    room = [f"{medium or 'volumes'} {_size(size)}" for medium, size in row["storage"].items()]
+    models = [gpu["model"] for gpu in row["gpus"]]
+    return {"gpu models": ", ".join(models), "disks": ", ".join(disks), "storage": ", ".join(room)}
+
+
+def _and(text: str) -> str:
+    return f", {text}" if text else ""
 
 
 def _text(value: Any) -> str:

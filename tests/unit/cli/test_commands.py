@@ -10,7 +10,7 @@ from appliance.cli import COMMANDS, appliance
 from appliance.cli.apply import parse_variables
 from appliance.cli.client import ApiProblem, Client, parse_duration
 from appliance.cli.docs import find_page
-from appliance.cli.node import parse_labels, parse_taints
+from appliance.cli.node import hardware, parse_labels, parse_taints
 from appliance.cli.node_duty import parse_share
 from appliance.cli.scale import wanted_count
 from appliance.errors import LinkDown, NotFound, UsageError
@@ -62,6 +62,22 @@ def test_what_a_node_keeps_is_given_as_people_write_amounts() -> None:
     for nothing in (("", "", False), ("much", "", False)):
         with pytest.raises(UsageError):
             parse_share(*nothing)
+
+
+def test_the_hardware_of_a_node_is_shown_as_people_read_it() -> None:
+    row = {
+        "gpus": [{"id": "GPU-1", "model": "NVIDIA A100"}],
+        "disks": [
+            {"name": "sda", "medium": "hdd", "size": 2**40, "model": ""},
+            {"name": "nvme0n1", "medium": "nvme", "size": 2**39, "model": "Fast 1"},
+        ],
+        "storage": {"": 2**38, "nvme": 2**39},
+    }
+    assert hardware(row) == {
+        "gpu models": "NVIDIA A100",
+        "disks": "sda (hdd, 1024.0 GiB), nvme0n1 (nvme, 512.0 GiB, Fast 1)",
+        "storage": "volumes 256.0 GiB, nvme 512.0 GiB",
+    }
 
 
 def test_nobody_evicts_a_node_without_a_persons_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
