@@ -25,7 +25,7 @@ def container_step(
         return Step("stopping", names) if names else Step("removed")
     old = outdated(wanted, seen.containers)
     if old and desired == "running":
-        return _replace(wanted, old, seen, now)
+        return _replace(wanted, old, seen, now, policies or {})
     if old:
         return Step("stopping", tuple(Remove(name, anew=True) for name in old))
     if desired == "stopped":
@@ -35,7 +35,7 @@ def container_step(
 
 def run(wanted: tuple[ContainerSettings, ...], seen: Seen, now: float, policies: Policies) -> Step:
     """What is missing is created, what ended is started as its policy says; ``running`` when nothing is left to do."""
-    to_stop = tuple(Stop(name) for name in _to_restart(wanted, seen))
+    to_stop = tuple(Stop(name, again=True) for name in _to_restart(wanted, seen))
     if to_stop:
         return Step("starting", to_stop)
     actions: list[Action] = []
@@ -113,13 +113,25 @@ def meanwhile(containers: Mapping[str, ContainerState]) -> InstanceState:
     return "running" if any(container.state in RUNNING for container in containers.values()) else "preparing"
 
 
-def _replace(wanted: tuple[ContainerSettings, ...], old: list[str], seen: Seen, now: float) -> Step:
+def keep_going(seen: Seen, now: float, policies: Policies) -> tuple[Start, ...]:
+    """Start again what has ended of an instance that is to be changed, while the change waits."""
+    return tuple(
+        Start(name)
+        for name, container in seen.containers.items()
+        if container.state == "exited"
+        and not stays_down(policies.get(container.labels.get(CONTAINER_LABEL, ""), "always"), container)
+        and seen.remembered(name).not_before <= now
+    )
+
+
+def _replace(wanted: tuple[ContainerSettings, ...], old: list[str], seen: Seen, now: float, policies: Policies) -> Step:
     """The new images first: until they are there, what runs goes on running."""
     needs = replacement(wanted, old, seen.containers)
     wait = max((seen.remembered(image_of(settings.name)).not_before for settings in needs), default=0.0)
+    upkeep = keep_going(seen, now, policies)
     if wait > now:
-        return Step(meanwhile(seen.containers), wait=wait)
-    return Step("stopping", tuple(Remove(name, anew=True) for name in old), needs=needs)
+        return Step(meanwhile(seen.containers), upkeep, wait)
+    return Step("stopping", tuple(Remove(name, anew=True) for name in old), needs=needs, upkeep=upkeep)
 
 
 def _matches(settings: ContainerSettings | None, seen: ContainerState) -> bool:

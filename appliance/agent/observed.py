@@ -141,6 +141,14 @@ class Observed:
             if name in self._memory:
                 self._memory[name] = Memory(restarts=self._memory[name].restarts)
 
+    def settle(self, instance: str) -> None:
+        """All is as it should be: what failed of containers that are not there concerns nobody any more."""
+        prefix = container_name(self._root_id, instance, "")
+        with self._lock:
+            there = self._containers.get(instance, {})
+            for name in [name for name in self._memory if name.startswith(prefix) and name not in there]:
+                del self._memory[name]
+
     def forget(self, instance: str) -> None:
         """Nothing of it is left."""
         prefix = container_name(self._root_id, instance, "")

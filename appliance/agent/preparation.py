@@ -12,6 +12,7 @@ from appliance.agent.images import PAUSE_IMAGE, ImageSource
 from appliance.agent.step import Action, Create, Step
 from appliance.engine.container import CONTAINER_LABEL, PAUSE, needs_pause
 from appliance.engine.engine import ContainerSettings
+from appliance.engine.hook import HOOK_LABEL, hook_image
 from appliance.errors import ApplianceError
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer
@@ -45,26 +46,24 @@ class Preparation:
         ready: list[Action] = []
         missing: dict[str, PlannedContainer] = {}
         for settings in step.needs:
-            self._find(assignment, settings, missing)
+            if self._images.find(_planned(assignment, settings)) is None:
+                missing[settings.name] = _planned(assignment, settings)
         held = bool(missing)
         for action in step.actions:
             if not isinstance(action, Create):
                 ready.append(action)
-            elif image := self._find(assignment, action.settings, missing):
-                ready.append(replace(action, settings=replace(action.settings, image=image)))
+                continue
+            planned = _planned(assignment, action.settings)
+            image = self._images.find(planned)
+            if image is None and action.patient:
+                missing[action.settings.name] = planned
+            else:
+                # The engine says what is wrong with an image that it has not.
+                ready.append(replace(action, settings=replace(action.settings, image=image or planned.spec.image)))
         self._await(assignment.instance, missing)
         # Without a pause container there is no network for the others to live in.
         blocked = held or _PAUSE in missing.values()
         return Prepared(() if blocked else tuple(ready), tuple(planned.spec.image for planned in missing.values()))
-
-    def _find(
-        self, assignment: Assignment, settings: ContainerSettings, missing: dict[str, PlannedContainer]
-    ) -> str | None:
-        planned = _planned(assignment, settings)
-        image = self._images.find(planned)
-        if image is None:
-            missing[settings.name] = planned
-        return image
 
     def forget(self, instance: str) -> None:
         """It waits for nothing any more."""
@@ -89,6 +88,8 @@ class Preparation:
 
 
 def _planned(assignment: Assignment, settings: ContainerSettings) -> PlannedContainer:
+    if hook := settings.labels.get(HOOK_LABEL):
+        return hook_image(assignment, hook)
     container = settings.labels[CONTAINER_LABEL]
     if container == PAUSE and needs_pause(assignment):
         return _PAUSE

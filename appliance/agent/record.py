@@ -11,13 +11,13 @@ from typing import Literal
 import msgspec
 
 from appliance.engine.engine import ContainerState
+from appliance.engine.hook import Moment
 from appliance.host.files import sync_folder, write_if_changed
 from appliance.model.instance import Assignment, JobStatus
 
 log = logging.getLogger(__name__)
 
 Outcome = Literal["succeeded", "failed"]
-Moment = Literal["pre", "after_start", "before_stop", "post"]
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True, tag="life"):

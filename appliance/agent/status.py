@@ -7,6 +7,7 @@ from appliance.agent.job_step import job_status, why_failed
 from appliance.agent.step import RUNNING, Seen, Step
 from appliance.engine.container import CONTAINER_LABEL, PAUSE, RESTART_LABEL
 from appliance.engine.engine import ContainerState
+from appliance.engine.hook import HOOK_LABEL
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, ContainerStatus, InstanceStatus
 from appliance.model.moment import now_text, seconds_of
@@ -32,7 +33,8 @@ def status_of(view: View, node: str, before: InstanceStatus | None) -> InstanceS
     assignment, step = view.assignment, view.step
     found = dict(_members(view.seen))
     shown = tuple(_container(assignment, state, view.seen) for _, state in sorted(found.items()))
-    restart = min((int(state.labels.get(RESTART_LABEL, "0")) for state in view.seen.containers.values()), default=None)
+    restarts = (int(state.labels.get(RESTART_LABEL, "0")) for _, state in _group(view.seen))
+    restart = min(restarts, default=assignment.restart)
     return InstanceStatus(
         instance=assignment.instance,
         node=node,
@@ -40,7 +42,7 @@ def status_of(view: View, node: str, before: InstanceStatus | None) -> InstanceS
         ready=_ready(view),
         ip=assignment.ip,
         revision=assignment.revision,
-        restart=assignment.restart if restart is None else restart,
+        restart=restart,
         generation=assignment.generation,
         restarts=sum(container.restarts for container in shown),
         failures=_failures(view),
@@ -105,9 +107,12 @@ def _failing(spec: Container, name: str, state: ContainerState, seen: Seen) -> b
 
 def _members(seen: Seen) -> Iterator[tuple[str, ContainerState]]:
     """The containers that its author named."""
-    for name, state in seen.containers.items():
-        if state.labels.get(CONTAINER_LABEL) != PAUSE:
-            yield name, state
+    return ((name, state) for name, state in _group(seen) if state.labels.get(CONTAINER_LABEL) != PAUSE)
+
+
+def _group(seen: Seen) -> Iterator[tuple[str, ContainerState]]:
+    """All that run on: without the one-shot containers of hooks."""
+    return ((name, state) for name, state in seen.containers.items() if HOOK_LABEL not in state.labels)
 
 
 def _spec(assignment: Assignment, state: ContainerState) -> Container | None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.agent.memory import Memory
-from appliance.agent.record import Life, Moment, Record, Tries
+from appliance.agent.record import Life, Record, Tries
 from appliance.engine.engine import ContainerSettings, ContainerState
-from appliance.model.instance import InstanceState
+from appliance.model.instance import Assignment, InstanceState
 
 RUNNING = ("running", "paused", "restarting")
 """States of a container whose program has not ended."""
@@ -14,10 +14,11 @@ RUNNING = ("running", "paused", "restarting")
 
 @dataclass(frozen=True)
 class Create:
-    """Create with an image that is there, and `start`."""
+    """Create with an image that is there, and `start`. Unless `patient`, an image that is not there is a failure."""
 
     settings: ContainerSettings
     start: bool = True
+    patient: bool = True
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Start:
 
 @dataclass(frozen=True)
 class Stop:
+    """`again`: so that it is started again, which counts as a restart."""
+
     name: str
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,9 @@ class Write:
 
 @dataclass(frozen=True)
 class Execute:
-    """Run the hook in the running container `name` and write down how it ended."""
+    """Run the hook that is due after `life` in the running container `name`, and write down how it ended."""
 
-    moment: Moment
-    number: int
+    life: Life
     name: str
 
 
@@ -61,7 +64,8 @@ Action = Create | Start | Stop | Remove | Write | Execute
 class Step:
     """Do `actions`, then look again; with none to do, look at `wait` (seconds of the clock), None : when woken.
 
-    `needs`: containers whose images have to be there before `actions` are done.
+    `needs`: containers whose images have to be there before `actions` are done; until then, do `upkeep`. `of`: the
+    assignment that the actions belong to, None : the present one.
     """
 
     state: InstanceState
@@ -69,6 +73,8 @@ class Step:
     wait: float | None = None
     message: str = ""
     needs: tuple[ContainerSettings, ...] = ()
+    upkeep: tuple[Action, ...] = ()
+    of: Assignment | None = None
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ Stopping the supervisor never stops a container: the next one finds them by thei
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.engine_events import EngineEvents
+from appliance.agent.gates import Gates, Lower
 from appliance.agent.health import Health, Target, targets
 from appliance.agent.images import ImageSource
 from appliance.agent.instance_step import instance_step
@@ -22,7 +23,7 @@ from appliance.agent.reporter import Reporter
 from appliance.agent.status import View, status_of, turns_in
 from appliance.agent.step import Create, Execute, Remove, Seen, Start, Step, Stop, image_of
 from appliance.agent.turns import Turns
-from appliance.agent.work import Work, is_kept_up, stable_after
+from appliance.agent.work import Work, is_kept_up, runs_for_instance, stable_after
 from appliance.engine.container import INSTANCE_LABEL, ROOT_LABEL, NodePlaces, container_name
 from appliance.engine.engine import Engine, EngineEvent
 from appliance.errors import ApplianceError
@@ -31,12 +32,15 @@ from appliance.model.instance import Assignment, InstanceStatus
 log = logging.getLogger(__name__)
 
 LEFTOVER_GRACE = 10.0
-NOT_THERE_YET = 2.0
-"""Seconds until it is looked again whether what an instance lacks has reached the node."""
+LOOK_AGAIN = 1.0
+"""Seconds until it is looked again whether what an instance waits for has come."""
 
 
 class Supervisor:
-    """A component. `clock` counts seconds; only its differences matter."""
+    """A component. `clock` counts seconds; only its differences matter.
+
+    `boot` tells one run of the node from the next; `connected` says whether the link to a manager is up.
+    """
 
     name = "supervisor"
 
@@ -50,6 +54,8 @@ class Supervisor:
         records: Records,
         places: NodePlaces,
         node_id: str,
+        boot: str = "",
+        connected: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._book = book
@@ -68,6 +74,14 @@ class Supervisor:
         self._lock = threading.Lock()
         self._trouble: dict[str, str] = {}
         self._statuses: dict[str, InstanceStatus] = {}
+        self._failing: dict[str, float] = {}
+        """Instance → since when."""
+        self._boot = boot
+        self._connected = connected
+        self._gates = Gates(begun=clock(), linked=clock())
+        self._cold = frozenset(book.all())
+        """Instances of which nothing ran when the agent started, and that were not started since."""
+        self._synced = False
         book.subscribe(self._ordered)
 
     # -- the component, from any thread ----------------------------------------------------------------------------
@@ -89,6 +103,14 @@ class Supervisor:
         with self._lock:
             return tuple(self._statuses.values())
 
+    def open_gates(self, opened: Mapping[str, int]) -> None:
+        """What a manager says of ranks: service → the highest that may start; others have nothing to wait for."""
+        with self._lock:
+            self._gates = replace(self._gates, opened=dict(opened))
+            cold = self._cold
+        for name in cold:
+            self.wake(name)
+
     # -- what happens ----------------------------------------------------------------------------------------------
 
     def _ordered(self, instance: str) -> None:
@@ -98,9 +120,16 @@ class Supervisor:
 
     def _look_at_everything(self) -> None:
         found = self._observed.look_at_everything()
+        with self._lock:
+            if not self._synced:
+                self._cold = frozenset(name for name in self._cold if not self._runs(name))
+                self._synced = True
         self._turns.open()
         for name in {*found, *self._book.all()}:
             self.wake(name)
+
+    def _runs(self, instance: str) -> bool:
+        return any(runs_for_instance(each) for each in self._observed.containers(instance).values())
 
     def _happened(self, event: EngineEvent) -> None:
         if event.action not in ("die", "destroy"):
@@ -148,23 +177,41 @@ class Supervisor:
         if step.state == "removed":
             self._provision.remove(assignment)
             self._forget(instance)
-        if step.state == "running" and step.wait is None:
+        if step.state in ("running", "stopped") and step.wait is None:
             self._note(instance, "")
+            self._observed.settle(instance)
         return self._publish(assignment, step)
 
     def _act(self, assignment: Assignment, step: Step) -> float | None:
-        lacking = self._provision.missing(assignment) if _begins(step) else ()
-        if lacking:
+        instance, of = assignment.instance, step.of or assignment
+        if closed := self._why_closed(assignment):
+            self._publish(assignment, replace(step, state="waiting", message=closed))
+            return LOOK_AGAIN
+        if _begins(step) and (lacking := self._provision.missing(of)):
             self._publish(assignment, replace(step, state="preparing", message=f"waiting for {', '.join(lacking)}"))
-            return NOT_THERE_YET
-        prepared = self._preparation.prepare(assignment, step)
-        if not prepared.actions:
-            return self._publish(assignment, _held(step, prepared, self._statuses.get(assignment.instance)))
+            return LOOK_AGAIN
+        prepared = self._preparation.prepare(of, step)
+        if not prepared.actions and not step.upkeep:
+            return self._publish(assignment, _held(step, prepared, self._statuses.get(instance)))
         self._publish(assignment, step)
-        failure = self._work.perform(assignment, prepared.actions)
+        failure = self._work.perform(of, prepared.actions or step.upkeep)
         if failure:
-            self._note(assignment.instance, failure)
+            self._note(instance, failure)
+        else:
+            with self._lock:
+                self._cold -= {instance}
         return 0.0
+
+    def _why_closed(self, assignment: Assignment) -> str:
+        if assignment.instance not in self._cold or assignment.desired != "running":
+            return ""
+        now = self._clock()
+        with self._lock:
+            if self._connected():
+                self._gates = replace(self._gates, linked=now)
+            gates, statuses, failing = self._gates, dict(self._statuses), dict(self._failing)
+        others = (Lower(each, statuses.get(name), failing.get(name)) for name, each in self._book.all().items())
+        return gates.why_closed(assignment, others, now)
 
     def _seen(self, assignment: Assignment) -> Seen:
         instance = assignment.instance
@@ -173,8 +220,11 @@ class Supervisor:
             self._observed.containers(instance),
             {name: memory for name, memory in self._observed.memory().items() if name.startswith(prefix)},
             self._health.unwell(instance),
+            life=self._records.life(instance),
             tries=self._records.tries(instance),
+            cold=instance in self._cold,
             wall=time.time(),
+            boot=self._boot,
         )
 
     def _clear_leftovers(self, instance: str) -> None:
@@ -223,6 +273,10 @@ class Supervisor:
             before = self._statuses.get(instance)
             view = View(assignment, step, seen, self._health.ready(instance), self._trouble.get(instance, ""))
             status = self._statuses[instance] = status_of(view, self._node_id, before)
+            if status.failures or status.state in ("backoff", "failed"):
+                self._failing.setdefault(instance, self._clock())
+            else:
+                self._failing.pop(instance, None)
         if status != before:
             self._reporter.changed(status)
         waits = [turns_in(view), None if step.wait is None else max(0.0, step.wait - self._clock())]

@@ -5,12 +5,14 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from appliance.agent.hook_step import after_hook, hook_name
 from appliance.agent.observed import Observed
 from appliance.agent.provision import Provision
-from appliance.agent.record import Records
-from appliance.agent.step import Action, Create, Remove, Start, Stop, Write
+from appliance.agent.record import Life, Records
+from appliance.agent.step import RUNNING, Action, Create, Execute, Remove, Start, Stop, Write
 from appliance.engine.container import CONTAINER_LABEL, PAUSE
-from appliance.engine.engine import Engine
+from appliance.engine.engine import ContainerState, Engine
+from appliance.engine.hook import HOOK_LABEL, hooks_at
 from appliance.errors import ApplianceError, EngineError, NoSuchContainer
 from appliance.model.instance import Assignment
 from appliance.model.moment import seconds_of
@@ -33,7 +35,7 @@ class Work:
     def perform(self, assignment: Assignment, actions: Sequence[Action]) -> str:
         """In their order; stops side by side. What fails ends it, and is returned as a sentence ("" : nothing)."""
         stops = [action for action in actions if isinstance(action, Stop | Remove)]
-        if len(stops) > 1:
+        if len(stops) > 1 and len(stops) == len(actions):
             with ThreadPoolExecutor(len(stops), "stop") as together:
                 list(together.map(lambda action: self._do(assignment, action), stops))
             return ""
@@ -55,18 +57,22 @@ class Work:
         match action:
             case Write(record):
                 self._records.put(assignment.instance, record)
-            case Create(settings, start):
+            case Create(settings, start, _):
                 self._provide(assignment)
                 self._engine.create(self._provision.complete(assignment, settings))
                 if start:
                     self._engine.start(settings.name)
                 self._observed.look(assignment.instance, settings.name)
+                if HOOK_LABEL in settings.labels:
+                    self._observed.forgive(settings.name)
             case Start(name):
                 self._provide(assignment)
                 self._engine.start(name)
                 self._observed.look(assignment.instance, name)
-            case Stop(name):
-                self._stop(assignment, name)
+            case Stop(name, again):
+                self._stop(assignment, name, again=again)
+            case Execute(life, name):
+                self._execute(assignment, life, name)
             case Remove(name, anew):
                 self.end(assignment.instance, name, assignment.stop_grace, remove=True)
                 if anew:
@@ -79,13 +85,25 @@ class Work:
             self._provision.release(assignment)
         self._provision.prepare(assignment)
 
-    def _stop(self, assignment: Assignment, name: str) -> None:
-        """An instance that is to run starts the container again: that is a restart like any other."""
+    def _stop(self, assignment: Assignment, name: str, *, again: bool) -> None:
         known = self._observed.containers(assignment.instance).get(name)
         lasted = time.time() - seconds_of(known.started_at) if known is not None else 0.0
         self.end(assignment.instance, name, assignment.stop_grace, remove=False)
-        if known is not None and is_kept_up(assignment, known.labels):
+        if known is not None and again:
             self._observed.ended(name, lasted, stable_after(assignment, known.labels))
+
+    def _execute(self, assignment: Assignment, life: Life, name: str) -> None:
+        """A command that the engine refuses has failed; one whose end it cannot tell is run again."""
+        hook = hooks_at(assignment.hooks, life.moment)[life.done]
+        try:
+            code = self._engine.execute(name, hook.run, hook.timeout).exit_code
+            failure = f"took longer than {hook.timeout:g} s" if code is None else f"ended with code {code}"
+        except EngineError as error:
+            code, failure = None, f"could not be run: {error.why}"
+        told = f"{hook_name(life.moment, life.done, hook)} {failure}" if code != 0 else ""
+        if told:
+            log.warning("%s: %s", assignment.instance, told)
+        self._records.put(assignment.instance, after_hook(life, hook, told, time.time()))
 
     def _failed(self, assignment: Assignment, action: Action, error: ApplianceError) -> str:
         """The container is tried again, later and later; a job's that the engine will not start has had a try."""
@@ -103,7 +121,14 @@ class Work:
 def is_kept_up(assignment: Assignment, labels: Mapping[str, str]) -> bool:
     """Whether a container with these labels is to run on and on."""
     names = {PAUSE, *(planned.name for planned in assignment.containers)}
-    return assignment.desired == "running" and assignment.job is None and labels.get(CONTAINER_LABEL) in names
+    ours = labels.get(CONTAINER_LABEL) in names and HOOK_LABEL not in labels
+    return ours and assignment.desired == "running" and assignment.job is None
+
+
+def runs_for_instance(container: ContainerState) -> bool:
+    """It runs, and neither holds a network only nor runs for a hook only."""
+    labels = container.labels
+    return container.state in RUNNING and labels.get(CONTAINER_LABEL) != PAUSE and HOOK_LABEL not in labels
 
 
 def stable_after(assignment: Assignment, labels: Mapping[str, str]) -> float:

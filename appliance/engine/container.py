@@ -44,8 +44,13 @@ def container_name(root_id: str, instance: str, container: str) -> str:
 
 
 def needs_pause(assignment: Assignment) -> bool:
-    """A single container keeps its fixed address by itself; several share that of a pause container."""
-    return not assignment.host_network and len(assignment.containers) > 1
+    """A single container keeps its fixed address by itself; several share that of a pause container.
+
+    The one-shot containers of hooks count, since they run when the others do not.
+    """
+    hooks = assignment.hooks
+    one_shots = (*hooks.pre, *hooks.post, *(each for each in (*hooks.after_start, *hooks.before_stop) if each.image))
+    return not assignment.host_network and len(assignment.containers) + len(one_shots) > 1
 
 
 def settings_for(

@@ -29,7 +29,7 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
-from appliance.link.messages import Entries, FromManager, Hello, Orders, Peers
+from appliance.link.messages import Entries, FromManager, Gates, Hello, Orders, Peers
 from appliance.model.cluster import INSTANCE_NETWORK, LINK_PORT
 from appliance.model.entry import EntryRule
 from appliance.model.identity import NodeIdentity
@@ -102,6 +102,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
                 inbox.put(lambda: ordered(message))
             case Peers():
                 peers_changed(message)
+            case Gates():
+                supervisor.open_gates(message.open)
             case Entries():
                 entry_server.update(message.rules)
 
@@ -132,6 +134,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         Records(layout.records),
         places,
         identity.id,
+        measured.boot_id,
+        lambda: bool(link.state.manager),
     )
     entry_server = EntryServer(
         engine,

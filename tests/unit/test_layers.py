@@ -17,7 +17,7 @@ LAYERS = [
 ]
 INTERFACES = {
     "store": {"store", "state", "keys", "codec"},
-    "engine": {"engine", "container"},
+    "engine": {"engine", "container", "hook"},
 }
 """What layer 3 may use of the store and the engine: never a particular one of them."""
 

@@ -1,6 +1,6 @@
 """A node's agent without the link, on any engine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from appliance.agent.supervisor import Supervisor
 from appliance.agent.volumes import Volumes
 from appliance.engine.container import PAUSE, ROOT_LABEL, NodePlaces, container_name
 from appliance.engine.engine import ContainerState, Engine, NetworkSettings
-from appliance.engine.fake_program import PROGRAMS, Process
+from appliance.engine.fake_program import PROGRAMS, Process, Program
 from appliance.errors import NotFound
 from appliance.model.container import Container, Health
 from appliance.model.identity import NodeIdentity
@@ -43,6 +43,19 @@ def _count(process: Process) -> int:
     runs = len(list(folder.glob("run-*")))
     (folder / f"run-{runs}").touch()
     return int(runs < 2)
+
+
+def program(word: str, seconds: float = 0.0, unless: str = "") -> Program:
+    """Adds `word` to /data/log, lasts `seconds`, and fails unless the file `unless` is in /data."""
+
+    def run(process: Process) -> int:
+        folder = Path(next(mount.source for mount in process.settings.mounts if mount.target == "/data"))
+        with (folder / "log").open("a") as log:
+            log.write(f"{word}\n")
+        process.wait(seconds)
+        return int(bool(unless) and not (folder / unless).exists())
+
+    return run
 
 
 COUNT = ("sh", "-c", "n=$(ls /data | wc -l); touch /data/run-$n; test $n -ge 2")
@@ -97,6 +110,7 @@ class Node:
         self.engine = engine
         self.folder = folder
         self.reported: dict[str, InstanceStatus] = {}
+        self.open_gates: Callable[[Mapping[str, int]], None] = lambda opened: None
         self._bundle = bundle or PauseOnly(engine)
         (folder / "hosts").touch()
 
@@ -114,6 +128,7 @@ class Node:
             places(self.folder),
             "n1",
         )
+        self.open_gates = supervisor.open_gates
         reporter.start()
         supervisor.start()
         try:

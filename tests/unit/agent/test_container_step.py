@@ -68,12 +68,12 @@ def test_a_new_network_holder_takes_the_others_with_it() -> None:
 
 def test_the_others_are_started_again_after_their_network_holder() -> None:
     holder = replace(_seen(HOLDER), started_at="2026-01-01T00:00:07Z")
-    assert step("running", GROUP, Seen(_all(holder, _seen(MAIN, LATER))), 0.0).actions == (Stop("main"),)
+    assert step("running", GROUP, Seen(_all(holder, _seen(MAIN, LATER))), 0.0).actions == (Stop("main", again=True),)
 
 
 def test_a_container_whose_live_probe_fails_is_stopped_to_be_started_again() -> None:
     seen = Seen(_all(_seen(MAIN)), unwell=frozenset({"main"}))
-    assert step("running", (MAIN,), seen, 0.0).actions == (Stop("main"),)
+    assert step("running", (MAIN,), seen, 0.0).actions == (Stop("main", again=True),)
 
 
 def test_stopped_keeps_the_containers_and_removed_does_not() -> None:

@@ -8,7 +8,7 @@ import msgspec
 from appliance.engine.container import PAUSE
 from appliance.engine.fake import FakeEngine
 from appliance.model.container import Container, Health, Probe
-from appliance.model.instance import PlannedContainer
+from appliance.model.instance import Assignment, PlannedContainer
 from appliance.model.service import Volume
 from tests.unit.agent.node import IMAGE, NETWORK, Node, alone, eventually, group
 
@@ -264,3 +264,40 @@ def test_a_volume_in_memory_is_shared_by_a_group_and_empty_after_each_start_from
         book.put(msgspec.structs.replace(wanted, desired="removed"))
         eventually(lambda: fake_node.state() == "removed")
         assert not note.parent.exists()
+
+
+# -- Ranks after a start of the node --
+
+
+def _ranked(rank: int) -> Assignment:
+    return msgspec.structs.replace(alone(index=rank), rank=rank)
+
+
+def test_what_is_found_on_the_disk_starts_by_rank(fake_node: Node) -> None:
+    with fake_node.supervised() as book:
+        for rank in (1, 2):
+            book.put(_ranked(rank))
+        eventually(lambda: all(fake_node.state(f"shop/web-{n}") == "running" for n in (1, 2)))
+        names = [fake_node.running(instance=f"shop/web-{n}").name for n in (1, 2)]
+    for name in names:
+        fake_node.engine.stop(name, 0)
+    fake_node.reported.clear()
+    with fake_node.supervised() as book:
+        eventually(lambda: fake_node.state("shop/web-1") == fake_node.state("shop/web-2") == "waiting")
+        assert fake_node.message("shop/web-2") == "waiting for lower ranks: shop/web-1"
+        book.put(_ranked(3))
+        eventually(lambda: fake_node.state("shop/web-3") == "running")
+        fake_node.open_gates({})
+        eventually(lambda: fake_node.running(instance="shop/web-2"))
+        first, second = (fake_node.running(instance=f"shop/web-{n}").started_at for n in (1, 2))
+        assert first < second
+
+
+def test_what_crashes_waits_for_no_rank(fake_node: Node) -> None:
+    with fake_node.supervised() as book:
+        book.put(_ranked(2))
+        before = eventually(lambda: fake_node.running(instance="shop/web-2"))
+    with fake_node.supervised():
+        eventually(lambda: fake_node.state("shop/web-2") == "running")
+        fake_node.engine.stop(before.name, 0)
+        eventually(lambda: fake_node.running(instance="shop/web-2").started_at != before.started_at)
