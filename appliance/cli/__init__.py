@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "secret": ("secret", "Set, list and remove the secrets of services"),
     "token": ("token", "Make, list and revoke join tokens"),
     "docs": ("docs", "Print the manual of this version"),
+    "schema": ("schema", "Print the JSON Schema of service files, for editors"),
     "completion": ("completion", "Print the completion script for a shell"),
 }
 

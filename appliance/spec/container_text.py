@@ -96,12 +96,15 @@ class SecretEnvText(Part):
     secret: Name = Field(description="Name of a secret of the service.")
 
 
+ENV_KINDS = ("[text]", "[secret]")
+
+
 def _kind(value: object) -> str:
-    return "[secret]" if isinstance(value, dict | SecretEnvText) else "[text]"
+    return ENV_KINDS[isinstance(value, dict | SecretEnvText)]
 
 
 EnvText = Annotated[
-    Annotated[Text, Tag("[text]")] | Annotated[SecretEnvText, Tag("[secret]")],
+    Annotated[Text, Tag(ENV_KINDS[0])] | Annotated[SecretEnvText, Tag(ENV_KINDS[1])],
     Discriminator(_kind),
 ]
 

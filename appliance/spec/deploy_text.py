@@ -10,6 +10,7 @@ from appliance.spec.texts import (
     Architectures,
     FolderPath,
     ImageReference,
+    LabelName,
     Name,
     Part,
     Pause,
@@ -64,10 +65,10 @@ Affinity = Annotated[AffinityText, Short(unless_mapping("deploy"), {"type": "str
 
 
 class PlacementText(Part):
-    require: dict[str, Texts] = Field(
+    require: dict[LabelName, Texts] = Field(
         default={}, description="Label → value, or list of values: the node must carry one."
     )
-    prefer: dict[str, Texts] = Field(default={}, description="As require, but only a wish.")
+    prefer: dict[LabelName, Texts] = Field(default={}, description="As require, but only a wish.")
     spread: Text = Field(default="node", description="node, or a label whose values share the instances evenly.")
     near: list[Affinity] = Field(default=[], description="Must share its place with an instance of these deploys.")
     away: list[Affinity] = Field(default=[], description="Must not share its place with an instance of these deploys.")

@@ -3,25 +3,28 @@
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from appliance.spec.container_text import ENV_KINDS
 from appliance.spec.findings import Findings
 from appliance.spec.quantities import shown
 from appliance.spec.schema import fields_at
 from appliance.spec.suggestion import suggestion
 from appliance.spec.yaml_text import Path
 
+_NOT_IN_THE_FILE = frozenset({"[key]", *ENV_KINDS})
+"""Steps of pydantic's paths: a bad key of a mapping, and which kind of value an environment variable has."""
+
 
 def explain(findings: Findings, error: ValidationError) -> None:
     """Adds one problem for each thing that is wrong."""
     for found in error.errors(include_url=False):
-        # Steps in brackets are pydantic's and ours: a bad key of a mapping, which kind of an environment variable.
-        path = tuple(step for step in found["loc"] if not str(step).startswith("["))
+        path = tuple(step for step in found["loc"] if step not in _NOT_IN_THE_FILE)
         findings.add(*_sentence(path, found))
 
 
 def _sentence(path: Path, found: ErrorDetails) -> tuple[Path, str]:
     kind, context = found["type"], found.get("ctx", {})
     if kind == "extra_forbidden":
-        name, known = str(path[-1]), fields_at(path[:-1])
+        name, known = str(found["loc"][-1]), fields_at(path[:-1])
         hint = suggestion(name, known) or f" (known: {', '.join(known)})"
         return path, f"there is no field {shown(name)[1:-1]}{hint}"
     if kind == "value_error":

@@ -13,7 +13,8 @@ from appliance.spec.quantities import shown
 from appliance.spec.suggestion import suggestion
 from appliance.spec.yaml_text import LARGEST_TEXT, Path
 
-_REFERENCE = re.compile(r"\$\$|\$\{([^}]*)\}")
+_REFERENCE = re.compile(r"\$\$|\$\{([^}$]*)(\}?)")
+"""A name ends at the next dollar at the latest, so that no text takes time that grows with the square of its length."""
 _PLACES = (
     ("configs", "*", "text"),
     ("deploys", "*", "containers", "*", "env", "*"),
@@ -55,8 +56,13 @@ class Filling:
     def _text(self, text: str, path: Path) -> str:
         if "$" not in text:
             return text
-        names = [match[1] for match in _REFERENCE.finditer(text) if match[1] is not None]
-        complaints = {name: said for name in names if (said := self._complaint(name, path))}
+        names = []
+        complaints = {}
+        for match in _REFERENCE.finditer(text):
+            if match[1] is not None and (said := self._complaint(match, path)):
+                complaints[match[0]] = said
+            elif match[1] is not None:
+                names.append(match[1])
         for said in complaints.values():
             self._findings.add(path, said)
         if complaints or not self._fits(names):
@@ -71,11 +77,14 @@ class Filling:
         value = self._variables.get(name)
         return "${" + name + "}" if value is None else value.replace("$", "$$")
 
-    def _complaint(self, name: str, path: Path) -> str:
-        """Why the name cannot stand here; empty when it can."""
+    def _complaint(self, reference: re.Match[str], path: Path) -> str:
+        """Why the reference cannot stand here; empty when it can."""
+        name = reference[1]
+        literal = f"; for a literal write ${reference[0][:100]}"
+        if not reference[2]:
+            return f"the name after ${{ does not end with }}{literal}"
         if name in self._variables:
             return ""
-        literal = "; for a literal write $${" + name[:100] + "}"
         if name.startswith(SECRET) and (secret := name.removeprefix(SECRET)) not in self._secrets:
             hint = suggestion(secret, self._secrets) or "; list it under secrets"
             return f"the service has no secret {shown(secret)}{hint}"

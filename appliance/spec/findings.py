@@ -18,7 +18,7 @@ class Findings:
     def add(self, path: Path, message: str) -> None:
         self._count += 1
         if self._count <= MOST_PROBLEMS:
-            dotted = ".".join(str(step) for step in path)
+            dotted = ".".join(str(step)[:100] for step in path)
             self._problems.append(Problem(message, dotted, self._file, self._document.line(path)))
 
     @property

@@ -12,7 +12,7 @@ from appliance.spec.container_text import ContainerText
 from appliance.spec.deploy_text import Rank
 from appliance.spec.quantities import shown
 from appliance.spec.suggestion import suggestion
-from appliance.spec.texts import Check, Part, Seconds, Texts, choice, text, whole
+from appliance.spec.texts import Check, LabelName, Part, Seconds, Texts, choice, text, whole
 
 _ONLY_WITH_SCHEDULE = ("zone", "overlap", "missed")
 
@@ -64,7 +64,7 @@ class JobText(Part):
     )
     keep: Annotated[int, whole(0, 1000)] = Field(default=5, description="Ended runs that are remembered.")
     stop_grace: Seconds = Field(default=10.0, description="Time to end by itself before it is killed.")
-    require: dict[str, Texts] = Field(
+    require: dict[LabelName, Texts] = Field(
         default={}, description="Label → value, or list of values: the node must carry one."
     )
     container: ContainerText = Field(description="What runs.")

@@ -32,7 +32,9 @@ MOST_CONFIGS = 100
 class ConfigText(Part):
     path: InsidePath = Field(description="Where the file is inside the containers.")
     text: Text = Field(description="What it holds; may name facts of the instance and secrets.")
-    mode: FileMode = Field(default=0o444, description='Mode of the file, in quotes: "0440".')
+    mode: FileMode = Field(
+        default=0o444, json_schema_extra={"default": "0444"}, description='Mode of the file, in quotes: "0440".'
+    )
     to: list[Text] | None = Field(default=None, description="DEPLOY, DEPLOY/CONTAINER or JOB; default: all containers.")
 
 

@@ -28,6 +28,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,20}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
+_LABEL_NAME = re.compile(r"[^\s=,]{1,253}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 _NEVER = re.compile("[\0\ud800-\udfff]")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,18}")
@@ -371,6 +372,9 @@ Signal = Annotated[str, Check(_signal, {"anyOf": [{"type": "string", "pattern": 
 Capability = Annotated[str, Check(_capability, {"anyOf": [{"enum": sorted(_CAPABILITIES)}, {"type": "string"}]})]
 Architectures = Annotated[list[str], Check(_architectures, _TEXTS)]
 EnvName = Annotated[str, Check(_matching(_ENV_NAME, "is not a name for an environment variable"), {"type": "string"})]
+LabelName = Annotated[
+    str, Check(_matching(_LABEL_NAME, "is not a name for a label: it holds no spaces, = or commas"), {"type": "string"})
+]
 FileName = Annotated[
     str, Check(_matching(_FILE_NAME, "is not a name: use letters, digits, _, - and points"), {"type": "string"})
 ]

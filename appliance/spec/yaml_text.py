@@ -99,6 +99,8 @@ class _Building:
     def documents(self, events: Iterator[Any]) -> Iterator[Document]:
         for event in events:
             if isinstance(event, DocumentStartEvent):
+                if event.version or event.tags:
+                    self._add("YAML directives (%) are not allowed", event.start_mark.line + 1)
                 first = next(events)
                 self._lines = {(): first.start_mark.line + 1}
                 self._anchors = {}
@@ -188,10 +190,12 @@ class _Building:
     def _key(self, event: Any, events: Iterator[Any], path: Path) -> str:
         """As it is written: the name of a field or of a thing is a text whatever it looks like."""
         value = self._value(event, events, (*path, ""))
-        if isinstance(event, ScalarEvent) and event.value:
-            return str(event.value)
-        self._add("a key must be a text", event.start_mark.line + 1)
-        return str(value)
+        if not isinstance(event, ScalarEvent) or not event.value:
+            self._add("a key must be a text", event.start_mark.line + 1)
+            return str(value)
+        if event.value == "<<" and event.style is None:
+            self._add("YAML merges (<<) are not allowed", event.start_mark.line + 1)
+        return str(event.value)
 
     def _scalar(self, event: ScalarEvent, line: int) -> object:
         text = str(event.value)
