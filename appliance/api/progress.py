@@ -2,62 +2,121 @@
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from appliance.api.revisions import in_effect
+import msgspec
+
 from appliance.api.rows import state_of
-from appliance.api.wanted import wanted_names
-from appliance.model.definition import definition
-from appliance.model.instance import Instance, InstanceStatus
-from appliance.model.service import Deploy, Revision, ServiceHead
+from appliance.model.instance import InstanceStatus
+from appliance.orchestrator.reading import read
+from appliance.orchestrator.snapshot import Snapshot
 from appliance.store import keys
 from appliance.store.state import State
 
 
-@dataclass(frozen=True)
-class Progress:
-    """`waiting` holds one sentence per instance that is not as wished; `done` means there is none."""
+class RankProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """One rank of the revision in effect. `done`: nothing of it is waited for, its jobs included."""
+
+    rank: int
+    ready: int
+    wanted: int
+    done: bool
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """`waiting` holds one sentence per instance or job that is not as wished, lowest rank first.
+
+    `done`: nothing is left to wait for. That may be because the rollout of `revision` failed: then `failed` says why,
+    and `in_effect` is the revision that the instances have.
+    """
 
     service: str
     done: bool
-    ready: int
-    wanted: int
-    revision: int
+    ready: int = 0
+    wanted: int = 0
+    revision: int = 0
+    in_effect: int = 0
     waiting: tuple[str, ...] = ()
+    failed: str = ""
+    ranks: tuple[RankProgress, ...] = ()
 
 
 def progress(state: State, service: str) -> Progress:
     """A service that does not exist (any more) is done."""
-    head = state.services.get(service)
-    instances = dict(state.instances.below(f"{service}/"))
-    if head is None:
-        return Progress(service, True, 0, 0, 0)
+    seen = read(state, service)
+    if seen is None:
+        return Progress(service=service, done=True)
+    head, instances = seen.head, seen.instances
     if head.deleted:
         waiting = tuple(f"{name} is being removed." for name in instances) or ("The last traces are being removed.",)
-        return Progress(service, False, 0, 0, head.revision, waiting)
-    revision = in_effect(state, head)
-    if revision is None:
-        return Progress(service, False, 0, 0, head.revision, ("Its revision is not known to this manager yet.",))
-    names = wanted_names(state, revision, head)
-    waiting = tuple(
-        sentence for name, deploy in names.items() if (sentence := _missing(state, revision, head, name, deploy))
-    ) + tuple(f"{name} is being removed." for name, one in instances.items() if name not in names and not one.run)
-    ready = sum(_is_ready(state, name) for name in names)
-    return Progress(service, not waiting, ready, len(names), head.revision, waiting)
+        return Progress(service=service, done=False, revision=head.revision, waiting=waiting)
+    if seen.target is None:
+        waiting = ("Its revision is not known to this manager yet.",)
+        return Progress(service=service, done=False, revision=head.revision, waiting=waiting)
+    ranks = {rank: tuple(_rank_waits(state, seen, rank)) for rank in seen.ranks}
+    surplus = [f"{name} is being removed." for name in seen.deployed if name not in seen.slots]
+    waiting = (*(each for waits in ranks.values() for each in waits), *surplus)
+    rows = tuple(_rank_row(seen, rank, not waits) for rank, waits in ranks.items())
+    failed = seen.rollout.reason if seen.failed and seen.rollout else ""
+    return Progress(
+        service=service,
+        done=_is_done(seen, bool(waiting)),
+        ready=sum(row.ready for row in rows),
+        wanted=sum(row.wanted for row in rows),
+        revision=head.revision,
+        in_effect=seen.target.number,
+        waiting=waiting or _unsettled(seen),
+        failed=failed,
+        ranks=rows,
+    )
 
 
-def _missing(state: State, revision: Revision, head: ServiceHead, name: str, deploy: Deploy) -> str:
+def _is_done(seen: Snapshot, waits: bool) -> bool:
+    if seen.failed and not seen.went_back:
+        return True  # it stays as it is until somebody changes something
+    return not waits and not _unsettled(seen)
+
+
+def _unsettled(seen: Snapshot) -> tuple[str, ...]:
+    """What an orchestrator has yet to say although every instance is as wished."""
+    known = seen.rollout
+    if seen.head.halted or seen.failed or (known and known.revision == seen.head.revision and known.state == "done"):
+        return ()
+    if seen.head.paused:
+        return (f"The rollout is paused; go on with: appliance rollout resume {seen.head.service}",)
+    return (f"The rollout of revision {seen.head.revision} is not complete yet.",)
+
+
+def _rank_waits(state: State, seen: Snapshot, rank: int) -> Iterator[str]:
+    assert seen.target is not None
+    for name, slot in seen.slots.items():
+        if slot.deploy.rank == rank and (sentence := _missing(state, seen, name)):
+            yield sentence
+    for job, how in seen.jobs.items():
+        if seen.target.spec.jobs[job].rank == rank and how != "succeeded" and not seen.head.halted:
+            yield f"The job {seen.head.service}/{job} {_JOBS[how]}"
+
+
+_JOBS = {"due": "waits for its turn.", "running": "has not ended.", "failed": "has failed."}
+
+
+def _rank_row(seen: Snapshot, rank: int, done: bool) -> RankProgress:
+    names = [name for name, slot in seen.slots.items() if slot.deploy.rank == rank]
+    ready = sum(name in seen.instances and seen.is_ready(seen.instances[name]) for name in names)
+    return RankProgress(rank=rank, ready=ready, wanted=len(names), done=done)
+
+
+def _missing(state: State, seen: Snapshot, name: str) -> str:
     """Empty when the instance is as wished."""
-    instance, binding = state.instances.get(name), state.bindings.get(name)
-    if instance is None or not _up_to_date(state, instance, revision, deploy.name):
+    head, instance, binding = seen.head, seen.instances.get(name), state.bindings.get(name)
+    if instance is None or not seen.is_current(instance):
         return f"{name} waits for its turn."
+    if name in head.moves and instance.move != head.moves[name].number:
+        return f"{name} is being moved."
     if binding is None:
         refusal = state.refusals.get(name)
         return f"{name} has no node: {refusal.reason}" if refusal else f"{name} waits for a node."
-    if name in head.moves and instance.move != head.moves[name].number:
-        return f"{name} is being moved."
-    status = state.instance_status.get(name)
+    status = seen.statuses.get(name)
     shown = state_of(binding, status, state.node_status.get(binding.node))
     reason = f": {status.message}" if status and status.message else "."
     wished = "stopped" if head.halted or name in head.stopped else "running"
@@ -72,19 +131,6 @@ def _missing(state: State, revision: Revision, head: ServiceHead, name: str, dep
 
 def _seen(status: InstanceStatus) -> tuple[int, int, int]:
     return status.revision, status.restart, status.generation
-
-
-def _up_to_date(state: State, instance: Instance, revision: Revision, deploy: str) -> bool:
-    """Whether the instance's revision asks for the same deploy as the wanted one does."""
-    if instance.revision == revision.number:
-        return True
-    older = state.revision(instance.service, instance.revision)
-    return older is not None and definition(older, deploy) == definition(revision, deploy)
-
-
-def _is_ready(state: State, name: str) -> bool:
-    status = state.instance_status.get(name)
-    return status is not None and status.state == "running" and status.ready
 
 
 class Changes:

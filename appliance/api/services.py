@@ -1,5 +1,7 @@
 """Services as the API shows and takes them."""
 
+import hashlib
+
 import msgspec
 
 from appliance.api import control
@@ -151,8 +153,9 @@ def _follow(context: Context, changes: Changes, call: Call) -> object:
         return found.done or _tag(found) != seen
 
     changes.wait_until(moved, call.seconds("timeout", 0.0, LONGEST_WAIT))
-    return {**msgspec.to_builtins(found), "tag": _tag(found)}
+    return {**msgspec.structs.asdict(found), "tag": _tag(found)}
 
 
 def _tag(found: Progress) -> str:
-    return f"{found.revision}.{found.ready}.{found.wanted}.{hash(found.waiting) & 0xFFFFFFFF:08x}"
+    shown = hashlib.sha256(msgspec.json.encode((found.waiting, found.failed, found.in_effect))).hexdigest()[:12]
+    return f"{found.revision}.{found.ready}.{found.wanted}.{shown}"

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from appliance.cli.client import Client, wait_until_done
+from appliance.cli.client import Client
 from appliance.cli.foreign import compose_service, insist, kind_of
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show
 from appliance.cli.wait_options import wait_options
+from appliance.cli.waiting import wait_until_done
 from appliance.errors import UsageError
 
 
@@ -48,7 +49,7 @@ def command(
             tell(result)
     if wait:
         for result in results:
-            wait_until_done(client, result["service"], timeout)
+            wait_until_done(client, result["service"], timeout, revision=result["revision"])
     if output != "table":
         show(results, output)
 

@@ -2,21 +2,16 @@
 
 import http.client
 import json
-import os
 import socket
-import sys
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
-from appliance.errors import ApplianceError, LinkDown, NotPermitted, WaitExpired
+from appliance.errors import ApplianceError, LinkDown, NotPermitted
 from appliance.host.layout import Layout
 
-_LOOK_AGAIN = 0.1
-"""Seconds between two looks at a service that changes all the time."""
 PATIENCE = 60.0
 """Seconds an answer may take before the connection is given up."""
 
@@ -97,41 +92,6 @@ class Client:
             why=str(error) or type(error).__name__,
             next="see `appliance status`; on a node that only runs the agent, run this on a manager",
         )
-
-
-def wait_until_done(client: Client, service: str, timeout: float) -> None:
-    """Follow the service until it is as wished; raises WaitExpired, naming what is missing, after `timeout` seconds.
-
-    Prints each step on stderr: one line that changes on a terminal, plain lines elsewhere.
-    """
-    deadline = time.monotonic() + timeout
-    seen = ""
-    while True:
-        left = deadline - time.monotonic()
-        found = client.get("services", service, "progress", seen=seen, timeout=f"{max(0.0, min(left, 25.0)):.3f}")
-        if found["tag"] != seen or found["done"]:
-            _tell(found)
-        if found["done"]:
-            return
-        time.sleep(min(_LOOK_AGAIN, max(left, 0.0)))
-        if left <= 0:
-            raise WaitExpired(
-                f"{service} was not as wished within {timeout:g} s; {found['ready']} of {found['wanted']} are ready.",
-                why="\n    ".join(found["waiting"][:10]),
-                next=f"the work goes on; look with `appliance ps {service}` and `appliance why {service}`",
-            )
-        seen = found["tag"]
-
-
-def _tell(found: dict[str, Any]) -> None:
-    line = f"{found['service']}: {found['ready']} of {found['wanted']} ready"
-    if not found["done"] and found["waiting"]:
-        line += f"; {found['waiting'][0]}"
-    if sys.stderr.isatty():
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
-        click.echo(f"\r\x1b[K{line[: width - 1]}", nl=bool(found["done"]), err=True)
-    else:
-        click.echo(line, err=True)
 
 
 def parse_duration(text: str) -> float:

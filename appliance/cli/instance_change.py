@@ -5,8 +5,9 @@ from typing import Literal
 
 import click
 
-from appliance.cli.client import Client, wait_until_done
+from appliance.cli.client import Client
 from appliance.cli.output import Format, show
+from appliance.cli.waiting import wait_until_done
 from appliance.errors import UsageError
 
 _DONE = {"restart": "restarting", "start": "starting", "stop": "stopping"}

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.client import Client, wait_until_done
+from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show
 from appliance.cli.wait_options import wait_options
+from appliance.cli.waiting import wait_until_done
 
 
 @click.command("rollback")
@@ -21,7 +22,7 @@ def command(service: str, to: int | None, wait: bool, timeout: float, output: Fo
     client = Client(root)
     result = client.post("services", service, "rollback", body={"to": to or 0})
     if wait:
-        wait_until_done(client, service, timeout)
+        wait_until_done(client, service, timeout, revision=result["revision"])
     if output == "table":
         said = "made from the earlier one" if result["changed"] else "is the same already"
         click.echo(f"{service}: revision {result['revision']} {said}")

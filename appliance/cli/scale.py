@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.client import Client, wait_until_done
+from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show
 from appliance.cli.wait_options import wait_options
+from appliance.cli.waiting import wait_until_done
 from appliance.errors import UsageError
 
 AUTO = "auto"

@@ -110,6 +110,8 @@ def test_progress_is_done_when_every_instance_runs_the_revision_and_is_ready(clu
     found = cluster.ask("GET", "/api/services/shop/progress")
     assert (found["done"], found["ready"], found["wanted"]) == (False, 1, 2)
     cluster.run("shop/web-1")
+    assert not cluster.ask("GET", "/api/services/shop/progress")["done"]
+    cluster.roll_out("shop", "done")
     assert cluster.ask("GET", "/api/services/shop/progress")["done"]
 
 
@@ -118,6 +120,7 @@ def test_progress_waits_for_a_restart_that_was_asked_for(cluster: InMemory) -> N
     cluster.run("shop/web-0")
     cluster.ask("POST", "/api/instances/shop/web-0/restart")
     assert not cluster.ask("GET", "/api/services/shop/progress")["done"]
+    cluster.roll_out("shop", "done")
     cluster.run("shop/web-0", restart=1)
     assert cluster.ask("GET", "/api/services/shop/progress")["done"]
 
@@ -127,6 +130,7 @@ def test_a_deploy_that_a_new_revision_does_not_change_counts_as_done(cluster: In
     cluster.run("shop/web-0")
     apply(cluster, "shop web 2 appliance/busybox")
     apply(cluster, "shop web 1 appliance/busybox")
+    cluster.roll_out("shop", "done")
     assert cluster.ask("GET", "/api/services/shop/progress")["done"]
 
 
