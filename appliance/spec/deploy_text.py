@@ -38,7 +38,7 @@ _QUERY = re.compile(r'[A-Za-z_:][A-Za-z0-9_:]*(\{([A-Za-z_][A-Za-z0-9_]*="[^"\\]
 
 
 class VolumeText(Part):
-    size: Size = Field(default=0, description="How much is meant to fit.")
+    size: Size = Field(default=0, description="How much is meant to fit; of medium memory, how much fits.")
     medium: Annotated[str, choice("", "nvme", "ssd", "hdd", "memory")] = Field(
         default="", description="nvme, ssd, hdd or memory; default: whatever the node has."
     )
@@ -49,8 +49,6 @@ class VolumeText(Part):
     def _one_kind(self) -> Self:
         if self.path is not None and (self.size or self.medium or self.keep):
             raise ValueError("a volume with a path is a folder of the node: it has no size, medium or keep")
-        if self.medium == "memory" and not self.size:
-            raise ValueError("a volume in memory needs a size")
         if self.medium == "memory" and self.keep:
             raise ValueError("a volume in memory is empty after each start; it cannot be kept")
         return self
