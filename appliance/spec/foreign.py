@@ -1,5 +1,6 @@
 """Somebody else's file on its way to ours. What nobody takes from it is named, so that nothing is dropped silently."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -110,7 +111,7 @@ class Part:
 
     def whole(self, key: str) -> int | None:
         text = self.text(key)
-        if text and not text.lstrip("-").isdecimal():
+        if text and not re.fullmatch(r"-?\d{1,18}", text):
             self.refuse(f"{text!r} is not a whole number", key)
             return None
         return int(text) if text else None

@@ -1,5 +1,6 @@
 """A Compose service's container."""
 
+import re
 import shlex
 from collections.abc import Callable
 
@@ -194,7 +195,7 @@ def _gpu_count(device: Part) -> int:
     if "gpu" not in (device.texts("capabilities") or ["gpu"]) or device.text("driver", "nvidia") != "nvidia":
         device.refuse("only GPUs of NVIDIA can be reserved; other devices are named by path under devices")
     count = device.text("count", "all")
-    if not count.isdecimal():
+    if not re.fullmatch(r"\d{1,4}", count):
         device.refuse("say how many GPUs: a whole number", "count")
         return 0
     return int(count)
@@ -203,6 +204,8 @@ def _gpu_count(device: Part) -> int:
 def _health(service: Part) -> dict[str, object]:
     """Compose only marks a container as unhealthy, so this is whether it is ready, not whether to restart it."""
     check = service.part("healthcheck")
+    if check.flag("disable"):
+        check.skip(*check.fields())
     if not check or check.flag("disable"):
         return {}
     words = check.texts("test")

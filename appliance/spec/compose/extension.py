@@ -18,13 +18,13 @@ def _extended(name: str, services: Mapping[str, object], source: Source, seen: t
     if not isinstance(value, dict) or "extends" not in value:
         return value
     wish = value["extends"]
-    base = wish.get("service") if isinstance(wish, dict) else wish
+    base = str(wish.get("service") if isinstance(wish, dict) else wish)
     more = ", ".join(sorted(set(wish) - {"service"})) if isinstance(wish, dict) else ""
     if more or base not in services or name in seen or len(seen) > _LONGEST:
         why = f"only a service of the same file can be extended, and not in a circle{f' (not: {more})' if more else ''}"
         source.findings.unsupported.append(source.problem(("services", name, "extends"), why))
         return {key: item for key, item in value.items() if key != "extends"}
-    parent = _extended(str(base), services, source, (*seen, name))
+    parent = _extended(base, services, source, (*seen, name))
     return merged(parent, {key: item for key, item in value.items() if key != "extends"})
 
 

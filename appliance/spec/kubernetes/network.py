@@ -132,8 +132,9 @@ def _named(target: Object, name: str, port: Part) -> int:
 def _open(deploy: dict[str, object], port: Part, target: int, wanted: int | None) -> None:
     """A port that no container lists is the first one's."""
     protocol = port.text("protocol", "TCP")
-    containers = deploy["containers"]
-    assert isinstance(containers, dict)
+    containers = deploy.get("containers")
+    if not isinstance(containers, dict):
+        return
     for container in containers.values():
         for name, text in container.get("ports", {}).items():
             number, udp = (text["port"], text.get("protocol") == "udp") if isinstance(text, dict) else (text, False)

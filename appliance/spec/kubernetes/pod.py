@@ -93,7 +93,7 @@ def _harmless(spec: Part) -> None:
 def _step(part: Part, pod: _Containers, labels: Mapping[str, str], around: Surroundings) -> dict[str, object]:
     """A step gets the environment and volumes of a container of the pod: that of its image, or else the first."""
     image = part.text("image")
-    same = next((name for name, each in pod.containers.items() if each["image"] == image), "")
+    same = next((name for name, each in pod.containers.items() if each.get("image") == image), "")
     base = same or next(iter(pod.containers), "")
     part.skip("name")
     part.ignore("a step is not held to anything", "resources")

@@ -1,8 +1,11 @@
 """Whole Compose files: the exact service, and the exact list of what is different."""
 
+import json
 from collections.abc import Iterator, Mapping
-from io import StringIO
+from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -211,15 +214,56 @@ PLACES = [(name, path) for name in SETS for path in mappings(EXAMPLES[name]) if 
 @given(place=st.sampled_from(PLACES), key=st.from_regex(r"q[a-z]{3,8}_[a-z]{2,8}", fullmatch=True))
 def test_no_unknown_key_is_dropped_silently(place: tuple[str, tuple[str | int, ...]], key: str) -> None:
     name, path = place
-    example = YAML(typ="safe").load(DATA / name / "compose.yaml")
+    example = deepcopy(EXAMPLES[name])
     part = example
     for step in path:
         part = part[step]
     part[key] = "nothing known"
-    out = StringIO()
-    YAML(typ="safe").dump(example, out)
-    found = convert(out.getvalue(), "c.yaml", "shop", ENVIRONMENT)
+    found = convert(json.dumps(example), "c.yaml", "shop", ENVIRONMENT)
     named = any(key in problem.path or key in problem.message for problem in (*found.notes, *found.unsupported))
     # The whole of these is noted as left out.
     noted = not {"debugger", "labels", "logging"}.isdisjoint(path)
     assert named or key in found.text or noted
+
+
+ODD: list[object] = [
+    None,
+    True,
+    0,
+    -1,
+    3.5,
+    "",
+    " ",
+    "x",
+    "${",
+    "a:b:c:d:e",
+    [],
+    {},
+    [None],
+    [{}],
+    [[]],
+    {"a": {"b": [1]}},
+    "9" * 30,
+]
+
+
+def changed(example: Any, path: tuple[str | int, ...], value: object) -> Any:
+    part = example
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+    return example
+
+
+@settings(deadline=None, max_examples=50)
+@given(place=st.sampled_from([place for place in PLACES if place[1]]), value=st.sampled_from(ODD))
+def test_nothing_in_a_file_ends_in_a_traceback(place: tuple[str, tuple[str | int, ...]], value: object) -> None:
+    name, path = place
+    text = json.dumps(changed(deepcopy(EXAMPLES[name]), path, value))
+    with suppress(SpecInvalid):
+        convert(text, "c.yaml", "shop", ENVIRONMENT)
+
+
+def test_a_check_that_is_disabled_is_no_check() -> None:
+    found = one("healthcheck: {disable: true, test: x, interval: 1s}")
+    assert (found.unsupported, "health" in found.text) == ((), False)

@@ -1,7 +1,9 @@
 """Whole sets of manifests: the exact service, and the exact list of what is different."""
 
+import json
 from collections.abc import Iterator
-from io import StringIO
+from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +194,11 @@ def mappings(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[
         yield from mappings(item, (*path, key))
 
 
+EXAMPLES = {name: list(YAML(typ="safe").load_all(DATA / name / "manifests.yaml")) for name in SETS}
+
+
 def example(name: str) -> Any:
-    return list(YAML(typ="safe").load_all(DATA / name / "manifests.yaml"))
+    return deepcopy(EXAMPLES[name])
 
 
 LEFT_AS_A_WHOLE = {"annotations", "labels", "matchLabels", "selector", "PodDisruptionBudget", "labelSelector"}
@@ -209,11 +214,47 @@ def test_no_unknown_key_is_dropped_silently(place: tuple[str, tuple[str | int, .
     for step in path:
         part = part[step]
     part[key] = "nothing known"
-    out = StringIO()
-    YAML(typ="safe").dump_all(documents, out)
-    found = convert(out.getvalue(), "m.yaml", name, {})
+    found = convert("\n---\n".join(map(json.dumps, documents)), "m.yaml", name, {})
     named = any(key in problem.path or key in problem.message for problem in (*found.notes, *found.unsupported))
     # Of these the whole is named, or their values are never to be seen.
     noted = "not read" in said(found) and documents[int(path[0])].get("kind") in ("PodDisruptionBudget",)
     hidden = not {"data", "stringData"}.isdisjoint(path)
     assert named or key in found.text or noted or hidden
+
+
+ODD: list[object] = [
+    None,
+    True,
+    0,
+    -1,
+    3.5,
+    "",
+    " ",
+    "x",
+    "${",
+    "a:b:c:d:e",
+    [],
+    {},
+    [None],
+    [{}],
+    [[]],
+    {"a": {"b": [1]}},
+    "9" * 30,
+]
+
+
+def changed(example: Any, path: tuple[str | int, ...], value: object) -> Any:
+    part = example
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+    return example
+
+
+@settings(deadline=None, max_examples=50)
+@given(place=st.sampled_from([place for place in PLACES if len(place[1]) > 1]), value=st.sampled_from(ODD))
+def test_nothing_in_a_manifest_ends_in_a_traceback(place: tuple[str, tuple[str | int, ...]], value: object) -> None:
+    name, path = place
+    text = "\n---\n".join(map(json.dumps, changed(example(name), path, value)))
+    with suppress(SpecInvalid):
+        convert(text, "m.yaml", "shop", {})
