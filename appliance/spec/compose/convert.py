@@ -280,8 +280,3 @@ def _own_networks(service: Part) -> None:
         return
     for network in service.named("networks", {"aliases": "it is reached as DEPLOY.SERVICE only"}).values():
         network.ignore("there is one network", "priority", "gw_priority", "interface_name")
-
-
-def is_compose(value: object) -> bool:
-    """Whether a document of YAML looks like a Compose file."""
-    return isinstance(value, dict) and "services" in value and "service" not in value

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from appliance.errors import SpecInvalid
-from appliance.spec.compose.convert import convert, is_compose, project_name
+from appliance.spec.compose.convert import convert, project_name
 from appliance.spec.converted import Converted
 from appliance.spec.reader import read_service
 
@@ -194,8 +194,6 @@ def test_what_is_no_compose_file_is_refused(text: str) -> None:
 def test_a_file_may_say_its_own_name() -> None:
     assert project_name("name: My_Shop\nservices: {}\n", "") == "my-shop"
     assert project_name("services: {}\n", "") == ""
-    assert is_compose({"services": {}})
-    assert not is_compose({"service": "x"})
 
 
 def mappings(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
