@@ -10,7 +10,7 @@ import msgspec
 from appliance.model.definition import part
 from appliance.model.instance import Instance
 from appliance.model.service import Deploy, Move
-from appliance.orchestrator.ranks import room
+from appliance.orchestrator.ranks import held_back, room
 from appliance.orchestrator.reading import read
 from appliance.orchestrator.snapshot import Snapshot
 from appliance.store.state import State
@@ -26,10 +26,11 @@ def leaving(seen: Snapshot) -> frozenset[str]:
 
 
 def lost(seen: Snapshot) -> Iterator[Instance]:
-    """Instances to be made anew elsewhere although nothing is known of where they are."""
+    """Instances to be made anew elsewhere although nothing is known of where they are; not those that are too much."""
+    wanted = seen.slots.keys() | held_back(seen)
     for name, instance in seen.instances.items():
         node = seen.nodes.get(seen.bindings.get(name, ""))
-        if node is None or instance.desired == "removed":
+        if node is None or instance.desired == "removed" or not (instance.run or name in wanted):
             continue
         if (node.evicted and _bears_eviction(seen, instance)) or _is_given_up(seen, instance):
             yield instance

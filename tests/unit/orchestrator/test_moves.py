@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from appliance.model.service import Move
-from appliance.orchestrator.decisions import Forget, ForgetService, Renew
+from appliance.orchestrator.decisions import Alter, Forget, ForgetService, Renew
 from appliance.orchestrator.moves import why_it_stays
 from appliance.orchestrator.rollout import next_look
 from tests.unit.orchestrator.stage import Stage, deploy, job, names, spec
@@ -115,6 +115,16 @@ def test_a_deploy_may_give_a_node_up_after_a_while() -> None:
     stage.away = {"n1": 600.0}
     (decision,) = stage.step()
     assert isinstance(decision, Renew)
+
+
+def test_an_instance_that_is_too_much_is_not_made_anew_when_its_node_is_given_up() -> None:
+    stage = running(deploy("web", 0, 1, move_after=60.0))
+    stage.away = {"n1": 100.0}
+    stage.want(scale={"web": 0})
+    (decision,) = stage.step()
+    assert isinstance(decision, Alter)
+    change(stage, "n1", evicted=True)
+    assert stage.step() == [Forget("s/web-0")]
 
 
 def test_deleting_a_service_ends_although_a_node_was_evicted() -> None:
