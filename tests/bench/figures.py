@@ -8,17 +8,26 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """`value` in `unit`; `at_most` is the aim, None where the figure is only shown (a peer's own)."""
+    """`value` in `unit`; `at_most` or `at_least` is the aim, None where the figure is only shown (a peer's own)."""
 
     what: str
     value: float
     unit: str
     at_most: float | None = None
     note: str = ""
+    at_least: float | None = None
 
     @property
     def met(self) -> bool | None:
+        if self.at_least is not None:
+            return self.value >= self.at_least
         return None if self.at_most is None else self.value <= self.at_most
+
+    @property
+    def aim(self) -> str:
+        if self.at_least is not None:
+            return f"≥ {self.at_least:g}"
+        return "" if self.at_most is None else f"≤ {self.at_most:g}"
 
 
 def seconds(what: str, samples: Sequence[float], at_most: float | None = None, note: str = "") -> Figure:
@@ -38,7 +47,7 @@ def as_markdown(figures: Sequence[Figure]) -> str:
     rows = ["| what | figure | aim | | note |", "| --- | ---: | ---: | --- | --- |"]
     verdicts = {True: "met", False: "**missed**", None: ""}
     for figure in figures:
-        aim = "" if figure.at_most is None else f"≤ {figure.at_most:g} {figure.unit}"
+        aim = f"{figure.aim} {figure.unit}" if figure.aim else ""
         rows.append(
             f"| {figure.what} | {figure.value:g} {figure.unit} | {aim} | {verdicts[figure.met]} | {figure.note} |"
         )
