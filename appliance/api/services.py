@@ -9,6 +9,7 @@ from appliance.api.call import Call, Route
 from appliance.api.compare import Comparison, compare_spec
 from appliance.api.context import Context
 from appliance.api.heads import current
+from appliance.api.patch import Patch, patch
 from appliance.api.progress import Changes, Progress, progress
 from appliance.api.revisions import Accepted, Apply, apply, history, in_effect, roll_back
 from appliance.api.rows import instance_rows, service_rows
@@ -56,6 +57,9 @@ def routes(context: Context, changes: Changes) -> list[Route]:
     def roll_back_(call: Call) -> object:
         return roll_back(context, call.path["name"], call.data(Rollback).to, call.user)
 
+    def patch_(call: Call) -> object:
+        return patch(context, call.path["name"], call.data(Patch), call.user)
+
     def follow(call: Call) -> object:
         return _follow(context, changes, call)
 
@@ -95,6 +99,7 @@ def routes(context: Context, changes: Changes) -> list[Route]:
             body=Rollback,
             answers=Accepted,
         ),
+        Route("POST", f"{one}/patch", patch_, summary="Change single values", body=Patch, answers=Accepted),
         Route("GET", f"{one}/rollout", rollout, summary="How far the newest revision is"),
         Route("POST", f"{one}/rollout/<action:re:pause|resume>", act, summary="Pause or resume the rollout"),
         Route("GET", f"{one}/progress", follow, summary="Wait until a service is as wished"),

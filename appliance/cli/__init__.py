@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Make services what their files say"),
     "diff": ("diff", "Show what apply would change"),
     "convert": ("convert", "Print the service that Compose or Kubernetes files make"),
+    "patch": ("patch", "Change single values of a service without its file"),
     "rollback": ("rollback", "Make an earlier revision of a service the current one"),
     "history": ("history", "List the revisions of a service"),
     "delete": ("delete", "Stop and forget a service"),
