@@ -58,7 +58,7 @@ class Work:
             case Write(record):
                 self._records.put(assignment.instance, record)
             case Create(settings, start, _):
-                self._provide(assignment)
+                self._provide(assignment, settings.labels)
                 self._engine.create(self._provision.complete(assignment, settings))
                 if start:
                     self._engine.start(settings.name)
@@ -66,7 +66,8 @@ class Work:
                 if HOOK_LABEL in settings.labels:
                     self._observed.forgive(settings.name)
             case Start(name):
-                self._provide(assignment)
+                known = self._observed.containers(assignment.instance).get(name)
+                self._provide(assignment, known.labels if known is not None else {})
                 self._engine.start(name)
                 self._observed.look(assignment.instance, name)
             case Stop(name, again):
@@ -78,10 +79,13 @@ class Work:
                 if anew:
                     self._observed.forgive(name)
 
-    def _provide(self, assignment: Assignment) -> None:
-        """What lies in memory is of an earlier run, unless a container of the instance runs still."""
+    def _provide(self, assignment: Assignment, labels: Mapping[str, str]) -> None:
+        """Of the container with these labels. What lies in memory goes where a run of the instance begins: with its
+        first step, or with the first of its containers."""
+        hook = labels.get(HOOK_LABEL, "")
         seen = self._observed.containers(assignment.instance).values()
-        if not any(container.state == "running" for container in seen):
+        alone = not any(container.state == "running" for container in seen)
+        if alone and hook == ("pre.0" if assignment.hooks.pre else ""):
             self._provision.release(assignment)
         self._provision.prepare(assignment)
 

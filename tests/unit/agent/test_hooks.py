@@ -35,7 +35,7 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
     if request.param == "docker":
         made = Node(DockerEngine(request.getfixturevalue("docker_socket")), tmp_path)
     else:
-        made = Node(FakeEngine({IMAGE: Image("sha256:b")}, PROGRAMS), tmp_path)
+        made = _fake(tmp_path)
     yield made
     made.clean()
 
@@ -48,6 +48,10 @@ PROGRAMS = {
     " ".join(FAIL): program("fail", unless="well"),
     " ".join(HANG): program("hang", seconds=1000),
 }
+
+
+def _fake(folder: Path) -> Node:
+    return Node(FakeEngine({IMAGE: Image("sha256:b")}, PROGRAMS), folder)
 
 
 def _all(**changed: Hook) -> Hooks:
@@ -76,9 +80,9 @@ def _wanted(hooks: Hooks, command: tuple[str, ...] = MAIN, **spec: object) -> As
     )
 
 
-def _log(node: Node) -> list[str]:
+def _log(node: Node, volumes: str = "volumes") -> list[str]:
     """A program and the hook after its start run side by side: whichever was quicker, the program is named first."""
-    file = node.folder / "volumes/shop/web-1/data/log"
+    file = node.folder / volumes / "shop/web-1/data/log"
     words = file.read_text() if file.exists() else ""
     return (
         words.replace("pre2\nup\nmain\n", "pre2\nmain\nup\n")
@@ -108,6 +112,24 @@ def test_hooks_run_in_their_order_around_the_containers(node: Node) -> None:
         eventually(lambda: node.state() == "removed")
         assert not (node.folder / "records/shop/web-1.json").exists()
         assert node.engine.list({"appliance.instance": "shop/web-1"}) == []
+
+
+def test_a_volume_in_memory_lasts_from_the_first_step_to_the_last(tmp_path: Path) -> None:
+    """Not on the real engine: it runs on a lab host and does not see what is mounted here."""
+    node = _fake(tmp_path)
+    wanted = msgspec.structs.replace(_wanted(_all()), volumes={"data": Volume(medium="memory", size=1 << 20)})
+    with node.supervised() as book:
+        book.put(wanted)
+        eventually(lambda: node.state() == "running")
+        assert _log(node, "memory") == START
+        book.put(msgspec.structs.replace(wanted, desired="stopped"))
+        eventually(lambda: node.state() == "stopped")
+        assert _log(node, "memory") == START + STOP
+        book.put(wanted)
+        eventually(lambda: node.state() == "running")
+        assert _log(node, "memory") == START, "the next start begins with nothing"
+        book.put(msgspec.structs.replace(wanted, desired="removed"))
+        eventually(lambda: node.state() == "removed")
 
 
 def test_an_update_or_a_wished_restart_is_a_stop_and_a_start(node: Node) -> None:
