@@ -18,8 +18,7 @@ from appliance.scheduler.room import Holding
 from appliance.scheduler.schedule import Outcome, Pending, schedule, verdicts
 from tests.unit.scheduler.fleets import GIB, NOW, fleet, place, room
 
-settings.register_profile("scheduler", deadline=None, max_examples=150)
-settings.load_profile("scheduler")
+unhurried = settings(deadline=None, max_examples=150)
 
 DEPLOYS = ("s/a", "s/b", "t/c")
 LABELS = {"zone": ("x", "y"), "rack": ("1", "2", "3")}
@@ -102,6 +101,7 @@ def place_of(among: Fleet, node: str, by: str) -> str | None:
     return node if by == BY_NODE else among.rooms[node].node.labels.get(by)
 
 
+@unhurried
 @given(fleets, wishes)
 def test_no_node_ever_has_more_than_it_holds(nodes: list[dict[str, Any]], pending: list[Pending]) -> None:
     among = fleet_of(nodes)
@@ -122,6 +122,7 @@ def test_no_node_ever_has_more_than_it_holds(nodes: list[dict[str, Any]], pendin
         assert "" not in ips
 
 
+@unhurried
 @given(fleets, wishes)
 def test_every_instance_is_bound_once_or_refused_once(nodes: list[dict[str, Any]], pending: list[Pending]) -> None:
     outcome = schedule(pending, fleet_of(nodes), NOW)
@@ -129,6 +130,7 @@ def test_every_instance_is_bound_once_or_refused_once(nodes: list[dict[str, Any]
     assert sorted(answered) == sorted(name for name, _ in pending)
 
 
+@unhurried
 @given(fleets, wishes)
 def test_every_refusal_accounts_for_every_node_and_names_each_filter(
     nodes: list[dict[str, Any]], pending: list[Pending]
@@ -146,6 +148,7 @@ def test_every_refusal_accounts_for_every_node_and_names_each_filter(
             assert f"{subject} {sentence}" in refusal.reason
 
 
+@unhurried
 @given(fleets, wishes)
 def test_what_was_refused_last_has_indeed_no_node(nodes: list[dict[str, Any]], pending: list[Pending]) -> None:
     """Later placements take room only, except that a new neighbour may make another deploy's `near` possible."""
@@ -158,6 +161,7 @@ def test_what_was_refused_last_has_indeed_no_node(nodes: list[dict[str, Any]], p
             assert all(verdicts(need, among).values())
 
 
+@unhurried
 @given(fleets | roomy, some.tuples(needs | neighbours, some.integers(1, 6)).map(lambda one: pending_of([one])))
 def test_affinity_and_the_most_per_node_hold(nodes: list[dict[str, Any]], pending: list[Pending]) -> None:
     among = fleet_of(nodes)
@@ -176,6 +180,7 @@ def test_affinity_and_the_most_per_node_hold(nodes: list[dict[str, Any]], pendin
         assert len(set(places)) <= 1
 
 
+@unhurried
 @given(roomy, some.lists(some.tuples(neighbours, some.integers(1, 3)), min_size=2, max_size=4).map(pending_of))
 def test_nobody_is_placed_beside_whom_keeps_away(nodes: list[dict[str, Any]], pending: list[Pending]) -> None:
     among = fleet_of(nodes)
@@ -194,6 +199,7 @@ def test_nobody_is_placed_beside_whom_keeps_away(nodes: list[dict[str, Any]], pe
             assert mine is None or all(place_of(among, other.binding.node, each.by) != mine for other in others)
 
 
+@unhurried
 @given(some.lists(some.sampled_from("xyz"), min_size=1, max_size=8), some.integers(1, 20), some.booleans())
 def test_the_spread_is_even_within_one(zones: list[str], count: int, by_node: bool) -> None:
     among = fleet(*(room(number, labels={"zone": zone}) for number, zone in enumerate(zones, 1)))
@@ -205,6 +211,7 @@ def test_the_spread_is_even_within_one(zones: list[str], count: int, by_node: bo
     assert max(counts) - min(counts) <= 1
 
 
+@unhurried
 @given(fleets, wishes, some.randoms(use_true_random=False))
 def test_the_order_of_nodes_and_instances_does_not_matter(
     nodes: list[dict[str, Any]], pending: list[Pending], random: Any
@@ -221,6 +228,7 @@ def _answer(outcome: Outcome) -> tuple[list[Binding], list[bytes]]:
     return [each.binding for each in outcome.placed], [msgspec.json.encode(r, order="sorted") for r in outcome.refusals]
 
 
+@unhurried
 @given(fleets, nodes, simple, some.lists(some.tuples(simple, some.integers(1, 3)), max_size=2).map(pending_of))
 def test_one_more_node_never_makes_an_instance_homeless(
     nodes: list[dict[str, Any]], new: dict[str, Any], need: Need, before: list[Pending]
@@ -232,6 +240,7 @@ def test_one_more_node_never_makes_an_instance_homeless(
     assert len(place(need, 1, among).placed) == 1 or not could
 
 
+@unhurried
 @given(fleets, wishes)
 def test_what_is_given_back_leaves_the_fleet_as_it_was(nodes: list[dict[str, Any]], pending: list[Pending]) -> None:
     among = fleet_of(nodes)
