@@ -62,11 +62,18 @@ class Service(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stage = Stage(nodes={name: node(number) for number, name in enumerate(NODES, 1)})
-        self.paused_before = False
 
-    @initialize(parts=services())
-    def begin(self, parts: list[Deploy | Job]) -> None:
+    @initialize(parts=services(), rounds=st.integers(0, 8))
+    def begin(self, parts: list[Deploy | Job], rounds: int) -> None:
         self.stage.apply(spec(*parts, rollout={"tries": 3}))
+        self.go_on(rounds)
+
+    @rule(rounds=st.integers(1, 8))
+    def go_on(self, rounds: int) -> None:
+        """The nodes obey at once."""
+        for _ in range(rounds):
+            self.decide()
+            self.all_obey()
 
     @rule(parts=services(), policy=st.sampled_from(["rollback", "rollback", "pause"]))
     def apply(self, parts: list[Deploy | Job], policy: str) -> None:
@@ -121,7 +128,6 @@ class Service(RuleBasedStateMachine):
         if names:
             self.stage.obey(*data.draw(st.lists(st.sampled_from(names), unique=True, min_size=1)))
 
-    @rule()
     def all_obey(self) -> None:
         self.stage.bind()
         self.stage.obey()
@@ -299,8 +305,8 @@ def unlike_wished(seen: Snapshot) -> Iterator[str]:
 
 TestService = Service.TestCase
 TestService.settings = settings(
-    max_examples=300,
-    stateful_step_count=30,
+    max_examples=200,
+    stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
