@@ -9,7 +9,16 @@ from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
 
-_COLOURS = {"running": "green", "backoff": "red", "unreachable": "red", "pending": "yellow", "stopped": "cyan"}
+_COLOURS = {
+    "running": "green",
+    "succeeded": "green",
+    "backoff": "red",
+    "failed": "red",
+    "unreachable": "red",
+    "pending": "yellow",
+    "waiting": "yellow",
+    "stopped": "cyan",
+}
 
 
 @click.command("ps")
