@@ -16,10 +16,7 @@ _SERVICE = {
     "sessionAffinity": "connections are not tied to an instance",
 }
 _PORT = {"appProtocol": "an entry speaks HTTP"}
-_NEEDLESS = (
-    "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "externalTrafficPolicy",
-    "publishNotReadyAddresses", "allocateLoadBalancerNodePorts",
-)  # fmt: skip
+_NEEDLESS = ("clusterIPs", "ipFamilies", "ipFamilyPolicy", "publishNotReadyAddresses", "allocateLoadBalancerNodePorts")
 
 Deploys = Mapping[str, dict[str, object]]
 
@@ -54,6 +51,9 @@ def publish(service: Object, workloads: list[Object], deploys: Deploys) -> None:
     spec = service.spec
     spec.advise(_SERVICE)
     spec.skip(*_NEEDLESS)
+    if spec.text("clusterIP", "None") != "None":
+        spec.note("a Service has no address of its own; clients call the name", "clusterIP")
+    spec.ignore("every node answers alike", "internalTrafficPolicy", "externalTrafficPolicy")
     if spec.text("sessionAffinity", "None") != "None":
         spec.refuse(_SERVICE["sessionAffinity"], "sessionAffinity")
     kind, behind = spec.text("type", "ClusterIP"), targets(service, workloads)

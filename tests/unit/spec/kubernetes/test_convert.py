@@ -164,6 +164,11 @@ def named(found: Converted, told: str) -> None:
     assert problems[0].line >= 1
 
 
+def test_a_fixed_address_of_a_service_is_noted() -> None:
+    found = one("", others=other("Service", "{selector: {app: web}, clusterIP: 10.0.0.9, ports: [{port: 80}]}"))
+    assert "m.yaml:13: Service/x: spec.clusterIP: a Service has no address of its own" in said(found)
+
+
 def test_a_claim_of_two_workloads_is_refused() -> None:
     volumes = "volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]"
     second = other("Pod", f"{{{volumes}, containers: [{{name: a, image: b}}]}}")
