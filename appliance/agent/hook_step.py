@@ -198,7 +198,7 @@ def _keep_up(scene: _Scene) -> Step:
         if wait > scene.now:
             return Step(meanwhile(scene.group), upkeep, wait)
         return replace(scene.write("stopping", down, needs), upkeep=upkeep)
-    if scene.seen.cold and not scene.up and _should_be_up(scene):
+    if scene.seen.cold and not scene.up and _should_be_up(scene) and _lost_power(scene):
         again = scene.write("starting", structs.replace(life, moment="pre", done=0, report=""))
         return replace(again, actions=(*_without(scene.shots, ""), *again.actions))
     step = run(scene.wanted, scene.alone, scene.now, policies)
@@ -219,6 +219,12 @@ def _settled(life: Life) -> Life:
     if life.failures == 0 or life.done < len(hooks):
         return life
     return structs.replace(life, failures=0, report="")
+
+
+def _lost_power(scene: _Scene) -> bool:
+    """Rather than the agent, in the moment between the last ``pre`` hook and the first container."""
+    ran = any(container.started_at for container in _members(scene.group))
+    return ran or scene.life.purpose != _purpose(scene)
 
 
 def _should_be_up(scene: _Scene) -> bool:
@@ -333,7 +339,8 @@ def _members(group: Mapping[str, ContainerState]) -> list[ContainerState]:
 
 
 def _without(shots: Mapping[str, ContainerState], kept: str) -> tuple[Remove, ...]:
-    return tuple(Remove(name) for name, each in shots.items() if each.id != kept)
+    """Removes the one-shot containers, but for the one with the id `kept`, which has ended."""
+    return tuple(Remove(name) for name, each in shots.items() if each.id != kept or each.state in RUNNING)
 
 
 def _purpose(scene: _Scene) -> str:
