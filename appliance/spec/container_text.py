@@ -4,9 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from appliance.spec.checks import SCALAR, VARIABLE, Part, Short, choice, listed, unless_mapping, whole
 from appliance.spec.texts import (
-    SCALAR,
-    VARIABLE,
     Capability,
     Cores,
     DevicePath,
@@ -16,22 +15,16 @@ from appliance.spec.texts import (
     InsidePath,
     MountedPath,
     Name,
-    Part,
     Pause,
     PortNumber,
     Program,
     Seconds,
-    Short,
     Signal,
     Size,
     Text,
     Truth,
     UrlPath,
     Words,
-    choice,
-    listed,
-    unless_mapping,
-    whole,
 )
 
 Times = Annotated[int, whole(1, 1000)]

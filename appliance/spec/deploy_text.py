@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from appliance.spec.checks import Part, Short, choice, unless_mapping, whole
 from appliance.spec.container_text import ContainerText
 from appliance.spec.texts import (
     Architectures,
@@ -12,12 +13,10 @@ from appliance.spec.texts import (
     ImageReference,
     LabelName,
     Name,
-    Part,
     Pause,
     Percent,
     Program,
     Seconds,
-    Short,
     Size,
     Target,
     Text,
@@ -25,9 +24,6 @@ from appliance.spec.texts import (
     Truth,
     Unavailable,
     UrlPath,
-    choice,
-    unless_mapping,
-    whole,
 )
 
 Count = Annotated[int, whole(0, 10_000)]

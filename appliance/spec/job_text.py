@@ -8,11 +8,12 @@ from typing import Annotated, Literal, Self
 from cronsim import CronSim, CronSimError
 from pydantic import Field, model_validator
 
+from appliance.spec.checks import Check, Part, choice, text, whole
 from appliance.spec.container_text import ContainerText
 from appliance.spec.deploy_text import Rank
 from appliance.spec.quantities import shown
 from appliance.spec.suggestion import suggestion
-from appliance.spec.texts import Check, LabelName, Part, Seconds, Texts, choice, text, whole
+from appliance.spec.texts import LabelName, Seconds, Texts
 
 _ONLY_WITH_SCHEDULE = ("zone", "overlap", "missed")
 

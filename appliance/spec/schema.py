@@ -5,23 +5,10 @@ from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import AfterValidator, Field, model_validator
 
+from appliance.spec.checks import Part, choice, unique, whole
 from appliance.spec.deploy_text import DeployText
 from appliance.spec.job_text import JobText
-from appliance.spec.texts import (
-    FileMode,
-    FileName,
-    HostName,
-    InsidePath,
-    Name,
-    Part,
-    Seconds,
-    ServiceName,
-    Text,
-    UrlPath,
-    choice,
-    unique,
-    whole,
-)
+from appliance.spec.texts import FileMode, FileName, HostName, InsidePath, Name, Seconds, ServiceName, Text, UrlPath
 from appliance.spec.variables import Variable, VariableName
 
 MOST_PARTS = 200

@@ -1,28 +1,28 @@
-"""The smallest pieces of a service file: how each is checked, and what an editor is told about it.
-
-Every check takes what the YAML says, after the variables were put in (so a number may come as a text), and raises
-ValueError with a whole sentence.
-"""
+"""The smallest pieces of a service file: names, paths, amounts and other texts with a meaning."""
 
 import re
 import shlex
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import Annotated
 
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.spec import quantities
+from appliance.spec.checks import (
+    SCALAR,
+    VARIABLE,
+    Check,
+    Json,
+    amount,
+    seconds,
+    text,
+    truth,
+    whole,
+    whole_number,
+    within,
+)
 from appliance.spec.quantities import shown
 from appliance.spec.suggestion import suggestion
-
-Json = dict[str, Any]
-VARIABLE: Json = {"type": "string", "pattern": r"\$\{[^}]+\}"}
-"""JSON Schema of a text that stands for another value once its variables are put in."""
-SCALAR: Json = {"type": ["string", "integer", "boolean"]}
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -30,8 +30,6 @@ _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 _LABEL_NAME = re.compile(r"[^\s=,]{1,253}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
-_NEVER = re.compile("[\0\ud800-\udfff]")
-_NUMBER = re.compile(r"[-+]?[0-9]{1,18}")
 _CAPABILITY_NAMES = """
     ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH
     FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN NET_BIND_SERVICE
@@ -41,132 +39,6 @@ _CAPABILITY_NAMES = """
 _CAPABILITIES = frozenset(_CAPABILITY_NAMES.split())
 """capabilities(7)."""
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
-
-
-@dataclass(frozen=True)
-class Check:
-    """An annotation: `read` makes the value, `schema` is the JSON Schema of what may stand in the file."""
-
-    read: Callable[[object], object]
-    schema: Json
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        return dict(self.schema)
-
-
-@dataclass(frozen=True)
-class Short:
-    """An annotation of a longer form: `lengthen` makes it of the short form, which is described by `schema`."""
-
-    lengthen: Callable[[object], object]
-    schema: Json
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.lengthen, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        return {"anyOf": [dict(self.schema), handler(schema)]}
-
-
-class Part(BaseModel):
-    """A mapping of the file whose names are ours."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def unless_mapping(field: str) -> Callable[[object], object]:
-    """For `Short`: what is no mapping is the value of this field."""
-    return lambda value: value if isinstance(value, dict) else {field: value}
-
-
-def listed(default: object) -> Callable[[object], object]:
-    """For `Short`: a list stands for a mapping whose values are all the default; one of its own if it is callable."""
-
-    def lengthen(value: object) -> object:
-        if not isinstance(value, list):
-            return value
-        texts = [text(item) for item in value]
-        _refuse_twice(texts)
-        return {item: default(item) if callable(default) else default for item in texts}
-
-    return lengthen
-
-
-def text(value: object) -> str:
-    """Numbers and truth values are written without quotes so often that refusing them would only annoy."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        raise ValueError(f"{value!r} is a number; write it in quotes, or 1.10 would become 1.1")
-    if not isinstance(value, str | int):
-        raise ValueError("this must be a text")
-    if _NEVER.search(str(value)):
-        raise ValueError("a text cannot hold the NUL character or half of a character")
-    return str(value)
-
-
-def whole_number(value: object) -> int:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{shown(value)} is not a whole number")
-    return value
-
-
-def truth(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value in ("true", "false"):
-        return value == "true"
-    raise ValueError(f"{shown(value)} is neither true nor false")
-
-
-def within(number: float, least: float, most: float, unit: str = "") -> None:
-    if not least <= number <= most:
-        raise ValueError(f"{number:g} is out of range: {least:g} to {most:g}{unit}")
-
-
-def whole(least: int, most: int) -> Check:
-    """A whole number between the two."""
-
-    def read(value: object) -> int:
-        number = whole_number(value)
-        within(number, least, most)
-        return number
-
-    return Check(read, {"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, VARIABLE]})
-
-
-def seconds(least: float, most: float) -> Check:
-    """A duration between the two."""
-
-    def read(value: object) -> float:
-        number = quantities.duration(value)
-        within(number, least, most, " seconds")
-        return number
-
-    return Check(read, _amount(r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|h|d)?$"))
-
-
-def choice(*names: str) -> Check:
-    """One of the names."""
-
-    def read(value: object) -> str:
-        name = text(value)
-        if name not in names:
-            raise ValueError(f"{shown(name)} is none of: {', '.join(names)}{suggestion(name, names)}")
-        return name
-
-    return Check(read, {"anyOf": [{"enum": list(names)}, VARIABLE]})
-
-
-def unique(value: list[str]) -> list[str]:
-    """After a list of texts: each at most once."""
-    _refuse_twice(value)
-    return value
 
 
 def _name(value: object) -> str:
@@ -327,18 +199,6 @@ def _bounded(read: Callable[[object], int], most: int, wording: str) -> Callable
     return bounded
 
 
-def _refuse_twice(texts: list[str]) -> None:
-    seen: set[str] = set()
-    for each in texts:
-        if each in seen:
-            raise ValueError(f"{shown(each)} is listed twice")
-        seen.add(each)
-
-
-def _amount(pattern: str) -> Json:
-    return {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": pattern}, VARIABLE]}
-
-
 _NAME: Json = {"type": "string", "pattern": _LABEL_PATTERN}
 _PATH: Json = {"anyOf": [{"type": "string", "pattern": "^/"}, VARIABLE]}
 _WORDS: Json = {"anyOf": [{"type": "string"}, {"type": "array", "items": SCALAR}]}
@@ -354,13 +214,13 @@ Truth = Annotated[bool, Check(truth, {"anyOf": [{"type": "boolean"}, VARIABLE]})
 PortNumber = Annotated[int, whole(1, 65535)]
 Seconds = Annotated[float, seconds(0, 2_592_000)]
 Pause = Annotated[float, seconds(0.1, 86_400)]
-Cores = Annotated[int, Check(_bounded(quantities.cpu, 10**7, "10000 cores"), _amount(r"^[0-9]+(\.[0-9]+)?\s*m?$"))]
+Cores = Annotated[int, Check(_bounded(quantities.cpu, 10**7, "10000 cores"), amount(r"^[0-9]+(\.[0-9]+)?\s*m?$"))]
 Size = Annotated[
-    int, Check(_bounded(quantities.size, 2**60, "2^60 bytes"), _amount(r"^[0-9]+(\.[0-9]+)?\s*([kMGT]|[KMGT]i)?$"))
+    int, Check(_bounded(quantities.size, 2**60, "2^60 bytes"), amount(r"^[0-9]+(\.[0-9]+)?\s*([kMGT]|[KMGT]i)?$"))
 ]
-Percent = Annotated[int, Check(_percent, _amount("^[0-9]+%?$"))]
-Unavailable = Annotated[str, Check(_unavailable, _amount("^[0-9]+%?$"))]
-Target = Annotated[float, Check(_number, _amount("^[0-9.]+$"))]
+Percent = Annotated[int, Check(_percent, amount("^[0-9]+%?$"))]
+Unavailable = Annotated[str, Check(_unavailable, amount("^[0-9]+%?$"))]
+Target = Annotated[float, Check(_number, amount("^[0-9.]+$"))]
 FolderPath = Annotated[str, Check(_absolute, _PATH)]
 InsidePath = Annotated[str, Check(_inside, _PATH)]
 MountedPath = Annotated[str, Check(_mounted, _PATH)]

@@ -10,10 +10,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from appliance.spec import quantities
+from appliance.spec.checks import SCALAR, Check, Part, Short, choice, text, truth, unless_mapping, whole_number
 from appliance.spec.findings import Findings
 from appliance.spec.quantities import shown
 from appliance.spec.suggestion import suggestion
-from appliance.spec.texts import SCALAR, Check, Part, Short, Text, choice, text, truth, unless_mapping, whole_number
+from appliance.spec.texts import Text
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _TYPES = ("text", "int", "bool", "size", "duration", "choice")
