@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import LiteralScalarString, SingleQuotedScalarString
 
 from appliance.errors import Problem
+from appliance.spec.yaml_text import needs_quotes
 
 _WIDTH = 110
 _ONE_LINE = 76
@@ -103,7 +104,11 @@ def _styled(value: object, *, top: bool = False) -> object:
 
 
 def _text(text: str) -> str:
-    return LiteralScalarString(text) if "\n" in text.strip("\n") else str(text)
+    if "\n" in text.strip("\n"):
+        return LiteralScalarString(text)
+    if needs_quotes(text):
+        return SingleQuotedScalarString(text)
+    return str(text)
 
 
 def _fits_one_line(value: object) -> bool:

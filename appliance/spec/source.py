@@ -13,10 +13,10 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import CollectionStartEvent, NodeEvent
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import LiteralScalarString, SingleQuotedScalarString
 
 from appliance.errors import Problem, SpecInvalid
-from appliance.spec.yaml_text import read_yaml
+from appliance.spec.yaml_text import needs_quotes, read_yaml
 
 _STEP = re.compile(r'"([^"]*)"|([^."]+)')
 
@@ -81,6 +81,12 @@ def _list_offset(source: str) -> int:
 def _value(editor: YAML, text: str) -> Any:
     if "\n" in text:
         return LiteralScalarString(text)
+    value = _loaded(editor, text)
+    # A scalar in quotes has a type of its own.
+    return SingleQuotedScalarString(value) if type(value) is str and needs_quotes(value) else value
+
+
+def _loaded(editor: YAML, text: str) -> Any:
     try:
         read_yaml(text, "")
         first = next((event for event in editor.parse(text) if isinstance(event, NodeEvent)), None)

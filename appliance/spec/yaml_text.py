@@ -84,6 +84,15 @@ def read_yaml(text: str, file: str, *, foreign: bool = False) -> list[Document]:
     return [document for document in documents if document.value is not None]
 
 
+def needs_quotes(text: str) -> bool:
+    """Whether a text must be in quotes to be read as itself, where ruamel.yaml's writer would leave them out.
+
+    The two disagree on some numbers, and its reader takes a question mark inside of braces for the sign of a key.
+    """
+    scalars = (_INTEGER, _DECIMAL, _TWO_MEANINGS)
+    return text.startswith("?") or text in _NULLS or text in _TRUTHS or any(one.fullmatch(text) for one in scalars)
+
+
 class _Building:
     """Documents on their way from events to values; what can be left out without losing the thread is a problem."""
 

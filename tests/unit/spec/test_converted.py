@@ -1,7 +1,7 @@
 """The writer of service files, and reading with aliases."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.errors import SpecInvalid
@@ -12,6 +12,10 @@ from appliance.spec.yaml_text import read_yaml
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], include_characters="\n\t"), max_size=60)
 
 
+@example("?0")
+@example("0b1")
+@example("1_0")
+@example("~")
 @given(TEXTS)
 def test_every_text_reaches_the_container_as_it_was(text: str) -> None:
     container = {"image": "a", "env": {"X": text}, "command": ["echo", text]}

@@ -89,6 +89,8 @@ def test_a_name_with_points_is_found_or_quoted() -> None:
         ("- a", "- a"),
         ("*all", "*all"),
         ("[open", "[open"),
+        ("?0", "?0"),
+        ("0b1", "0b1"),
         ("2026-01-02", "2026-01-02"),
         ("one\ntwo\n", "one\ntwo\n"),
         ("shop/web:${tag}", "shop/web:${tag}"),
