@@ -103,7 +103,7 @@ def _styled(value: object, *, top: bool = False) -> object:
     return value
 
 
-def _text(text: str) -> str:
+def _text(text: str) -> object:
     if "\n" in text.strip("\n"):
         return LiteralScalarString(text)
     if needs_quotes(text):
