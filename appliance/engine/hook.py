@@ -34,6 +34,16 @@ def is_one_shot(hook: Hook, moment: Moment) -> bool:
     return bool(hook.image) or moment in ("pre", "post")
 
 
+def one_shots(hooks: Hooks) -> tuple[str, ...]:
+    """Names of the one-shot containers, as their labels have them: ``pre.0``."""
+    return tuple(
+        f"{moment}.{number}"
+        for moment in MOMENTS
+        for number, hook in enumerate(hooks_at(hooks, moment))
+        if is_one_shot(hook, moment)
+    )
+
+
 def hook_settings(assignment: Assignment, moment: Moment, number: int, places: NodePlaces) -> ContainerSettings:
     """The one-shot container of a hook, without an image."""
     hook = hooks_at(assignment.hooks, moment)[number]

@@ -3,6 +3,7 @@
 from appliance.agent.assignments import AssignmentBook
 from appliance.engine.container import container_name
 from appliance.engine.engine import Engine, ExecSession, LogStream
+from appliance.engine.hook import one_shots
 from appliance.errors import NotFound
 from appliance.link.messages import ExecRequest, LogsRequest
 
@@ -31,7 +32,7 @@ class NodeChannels:
         assignment = self._book.get(instance)
         if assignment is None:
             raise NotFound(f"{instance} is not on this node.", next="see: appliance ps")
-        names = [planned.name for planned in assignment.containers]
+        names = [*(planned.name for planned in assignment.containers), *one_shots(assignment.hooks)]
         if container and container not in names:
             raise NotFound(
                 f"{instance} has no container called {container}.",

@@ -176,3 +176,34 @@ def test_a_stopped_supervisor_is_not_held_up_by_an_image(node: Node, registry: R
     registry.open.set()
     with node.supervised():
         eventually(node.running)
+
+
+def test_what_runs_goes_on_until_the_image_of_its_update_is_there(node: Node, registry: Registry) -> None:
+    with node.supervised() as book:
+        book.put(alone())
+        before = eventually(node.running)
+        eventually(lambda: node.reported["shop/web-1"].ready)
+        book.put(msgspec.structs.replace(_fetching(), revision=2))
+        eventually(lambda: node.message() == "bringing shop/web:1")
+        assert node.state() == "running" and node.reported["shop/web-1"].ready
+        node.engine.stop(before.name, 0)
+        eventually(lambda: node.running().started_at != before.started_at)
+        assert node.running().id == before.id, "it is looked after meanwhile"
+        registry.open.set()
+        assert eventually(lambda: node.running().image_id != before.image_id)
+        eventually(lambda: (node.state(), node.message()) == ("running", ""))
+
+
+def test_an_update_whose_image_cannot_be_had_leaves_what_runs_alone(node: Node, registry: Registry) -> None:
+    registry.known = ()
+    registry.open.set()
+    with node.supervised() as book:
+        book.put(alone())
+        before = eventually(node.running)
+        book.put(_fetching())
+        eventually(lambda: node.reported["shop/web-1"].failures >= 2)
+        assert "the registry has none" in node.message() and node.state() == "running"
+        assert node.running() == before
+        registry.known = ("shop/web:1",)
+        eventually(lambda: node.running().id != before.id)
+        eventually(lambda: node.reported["shop/web-1"].failures == 0)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.agent.assignments import AssignmentBook
@@ -14,6 +15,7 @@ from appliance.errors import NotFound
 from appliance.link.messages import ExecRequest, LogsRequest
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer
+from appliance.model.service import Hook, Hooks
 from appliance.roles.channels import NodeChannels
 
 ROOT = "0123456789ab"
@@ -30,14 +32,14 @@ def greet(process: Process) -> None:
 
 @pytest.fixture
 def channels(tmp_path: Path) -> NodeChannels:
-    """The instance shop/web-1 with containers main and log, and beside it somebody else's container."""
+    """The instance shop/web-1 with containers main and log and a hook, and beside it somebody else's container."""
     book = AssignmentBook(tmp_path)
     containers = tuple(PlannedContainer(name=name, spec=Container(image="a:1")) for name in ("main", "log"))
-    book.put(
-        Assignment(instance="shop/web-1", service="shop", deploy="web", index=1, revision=1, containers=containers)
-    )
+    hooks = Hooks(pre=(Hook(run=("greet",)),), after_start=(Hook(run=("who",)),))
+    wanted = Assignment(instance="shop/web-1", service="shop", deploy="web", index=1, revision=1, containers=containers)
+    book.put(msgspec.structs.replace(wanted, hooks=hooks))
     engine = FakeEngine({"a:1": Image("sha256:1")}, {**PROGRAMS, "who": who, "greet": greet})
-    names = [container_name(ROOT, "shop/web-1", "main"), container_name(ROOT, "shop/web-1", "log"), "foreign"]
+    names = [*(container_name(ROOT, "shop/web-1", name) for name in ("main", "log", "pre.0")), "foreign"]
     for name in names:
         engine.create(ContainerSettings(name=name, image="a:1", labels={}, command=("greet",)))
         engine.start(name)
@@ -56,6 +58,7 @@ def test_a_command_runs_in_the_container_named_or_the_first(
 def test_logs_are_those_of_the_instance(channels: NodeChannels) -> None:
     assert list(channels.open_logs(LogsRequest(instance="shop/web-1"))) == [("stdout", b"hello from main\n")]
     assert list(channels.open_logs(LogsRequest(instance="shop/web-1", container="log", tail=0))) == []
+    assert list(channels.open_logs(LogsRequest(instance="shop/web-1", container="pre.0"))) != [], "a hook has one too"
 
 
 @pytest.mark.parametrize("instance", ["shop/web-2", "web-1", "", "../shop/web-1", "shop/web-1/main", "foreign"])
@@ -70,6 +73,6 @@ def test_what_is_no_instance_of_this_node_is_not_found(channels: NodeChannels, i
 def test_an_unknown_container_is_not_found_and_the_known_ones_are_named(channels: NodeChannels) -> None:
     with pytest.raises(NotFound) as refused:
         channels.open_exec(ExecRequest(instance="shop/web-1", container="db", command=("who",)))
-    assert refused.value.why == "it has main, log" and "-c" in refused.value.next
+    assert refused.value.why == "it has main, log, pre.0" and "-c" in refused.value.next
     with pytest.raises(NotFound):
         channels.open_logs(LogsRequest(instance="shop/web-1", container="../foreign"))
