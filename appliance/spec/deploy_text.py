@@ -145,10 +145,10 @@ class DeployText(Part):
     on_unreachable: UnreachableText | None = Field(default=None, description="What becomes of instances out of reach.")
     autoscale: AutoscaleText | None = Field(default=None, description="Replicas follow the load.")
     placement: PlacementText = Field(default=PlacementText(), description="Where instances may go.")
-    pre: list[HookText] = Field(default=[], description="Commands in containers of their own before it starts.")
-    after_start: list[HookText] = Field(default=[], description="Commands in the running container once all have started.")
-    before_stop: list[HookText] = Field(default=[], description="Commands in the running container before it is stopped.")
-    post: list[HookText] = Field(default=[], description="Commands in containers of their own after it has stopped.")
+    pre: list[HookText] = Field(default=[], description="Run in containers of their own before it starts.")
+    after_start: list[HookText] = Field(default=[], description="Run in the running container once all have started.")
+    before_stop: list[HookText] = Field(default=[], description="Run in the running container before it is stopped.")
+    post: list[HookText] = Field(default=[], description="Run in containers of their own after it has stopped.")
     volumes: dict[Name, VolumeText] = Field(default={}, description="Name → folder of each instance.")
     containers: Annotated[dict[Name, ContainerText], Field(min_length=1, max_length=MOST_CONTAINERS)] = Field(
         description="Name → container, at least one; they share an address."
