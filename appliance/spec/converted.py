@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import LiteralScalarString, SingleQuotedScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString, SingleQuotedScalarString
 
 from appliance.errors import Problem
 from appliance.spec.yaml_text import needs_quotes
 
 _WIDTH = 110
+_OTHER_LINE_ENDS = frozenset("\x85\u2028\u2029")
+"""YAML folds them as it does line feeds, wherever they are not escaped."""
 _ONE_LINE = 76
 """Characters of a mapping or list that is written on one line."""
 
@@ -104,9 +106,12 @@ def _styled(value: object, *, top: bool = False) -> object:
 
 
 def _text(text: str) -> object:
+    if not _OTHER_LINE_ENDS.isdisjoint(text):
+        return DoubleQuotedScalarString(text)
     if "\n" in text.strip("\n"):
         return LiteralScalarString(text)
-    if needs_quotes(text):
+    # A colon in front can be read between spaces, but not inside brackets.
+    if needs_quotes(text) or text.startswith(":"):
         return SingleQuotedScalarString(text)
     return str(text)
 

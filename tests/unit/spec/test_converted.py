@@ -1,7 +1,7 @@
 """The writer of service files, and reading with aliases."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from appliance.errors import SpecInvalid
@@ -16,6 +16,9 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], in
 @example("0b1")
 @example("1_0")
 @example("~")
+@example(":a")
+@example("a\n\u2028b")
+@settings(deadline=None)
 @given(TEXTS)
 def test_every_text_reaches_the_container_as_it_was(text: str) -> None:
     container = {"image": "a", "env": {"X": text}, "command": ["echo", text]}
