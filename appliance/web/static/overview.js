@@ -1,6 +1,6 @@
 // Draws a snapshot as tables. Text only ever enters as text, so no name can become markup.
 const byId = (id) => document.getElementById(id);
-const GOOD = new Set(["ready", "running", "healthy", "live", "finished"]);
+const GOOD = new Set(["ready", "running", "healthy", "live", "finished", "succeeded", "done"]);
 const BAD = new Set(["unreachable", "failed", "degraded", "broken", "crashed"]);
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
