@@ -1,6 +1,6 @@
 """What has to lie on the node before an instance's containers start, and goes with the instance."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from appliance.agent.files import InstanceFile, InstanceFiles
@@ -20,13 +20,21 @@ SECRET_MODE = 0o444
 
 
 class Provision:
-    """Thread-safe; an instance is never worked on by two."""
+    """Thread-safe; an instance is never worked on by two. `resolver_text`: service → its containers' resolv.conf."""
 
-    def __init__(self, volumes: Volumes, files: InstanceFiles, secrets: SecretBook, node: NodeIdentity) -> None:
+    def __init__(
+        self,
+        volumes: Volumes,
+        files: InstanceFiles,
+        secrets: SecretBook,
+        node: NodeIdentity,
+        resolver_text: Callable[[str], str],
+    ) -> None:
         self._volumes = volumes
         self._files = files
         self._secrets = secrets
         self._node = node
+        self._resolver_text = resolver_text
 
     def missing(self, assignment: Assignment) -> tuple[str, ...]:
         """What has not reached this node yet and the instance cannot start without, by name."""
@@ -86,7 +94,14 @@ class Provision:
             InstanceFile(f"secret-{name}", path, _value(values, name, path).encode(), SECRET_MODE)
             for name, path in planned.spec.secrets.items()
         ]
-        return (*configs, *secrets)
+        return (*configs, *secrets, *self._resolver_of(assignment))
+
+    def _resolver_of(self, assignment: Assignment) -> list[InstanceFile]:
+        """On the host's network the host's own name servers answer."""
+        if assignment.host_network or assignment.service == SYSTEM_SERVICE:
+            return []
+        text = self._resolver_text(assignment.service)
+        return [InstanceFile("resolv.conf", "/etc/resolv.conf", text.encode(), 0o444)]
 
     def _values(self, assignment: Assignment, planned: PlannedContainer) -> dict[str, str]:
         """Name in a template → text; secrets that are not on this node are left out."""

@@ -18,7 +18,7 @@ from appliance.model.service import Revision
 from appliance.orchestrator.assignments import assignment
 from appliance.spec.diff import differences
 
-_NOWHERE = NodePlaces("", "", "", "", "")
+_NOWHERE = NodePlaces("", "", "", "")
 _SOME_IP = "10.0.0.1"
 """An instance keeps its address, so any will do, if both sides have it."""
 

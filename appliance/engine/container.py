@@ -27,15 +27,13 @@ PAUSE = "pause"
 class NodePlaces:
     """What of this node goes into a container. `network`: name of the engine's network for instances.
 
-    `volumes` is the folder of all volumes, `memory` that of those in memory, `hosts` the file with the names of all
-    instances.
+    `volumes` is the folder of all volumes, `memory` that of those in memory.
     """
 
     root_id: str
     network: str
     volumes: str
     memory: str
-    hosts: str
 
 
 def container_name(root_id: str, instance: str, container: str) -> str:
@@ -135,8 +133,7 @@ def _mounts(assignment: Assignment, planned: PlannedContainer, places: NodePlace
         for volume, target in planned.spec.volumes.items()
     ]
     files = [BindMount(mount.source, mount.target, mount.read_only) for mount in planned.mounts]
-    names = [] if assignment.host_network else [BindMount(places.hosts, "/etc/hosts", read_only=True)]
-    return tuple(volumes + files + names)
+    return tuple(volumes + files)
 
 
 def _volume(assignment: Assignment, name: str, places: NodePlaces) -> str:

@@ -108,14 +108,19 @@ class Layout:
         return self.var / "before.json"
 
     @property
-    def hosts_file(self) -> Path:
-        """The names of all instances; every container sees it as its /etc/hosts."""
-        return self.var / "hosts"
+    def names(self) -> Path:
+        """What the node's name server answers from."""
+        return self.var / "names"
 
     @property
     def peers_file(self) -> Path:
         """The other nodes as this one last heard of them."""
         return self.var / "peers.json"
+
+    @property
+    def directory_file(self) -> Path:
+        """Who is where, as this node last heard."""
+        return self.var / "directory.json"
 
     @property
     def join_file(self) -> Path:

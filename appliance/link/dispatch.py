@@ -51,7 +51,7 @@ class Dispatch:
         self._sent: dict[str, dict[str, Assignment]] = {}
         self._sent_peers: dict[str, Peers] = {}
         self._sent_gates: dict[str, Gates] = {}
-        self._peers = Peers(peers=(), names={})
+        self._peers = Peers(peers=())
         self._greeted: set[str] = set()
         self._complaints: set[str] = set()
         self._lock = threading.Lock()
@@ -140,8 +140,7 @@ class Dispatch:
             for node in self._state.nodes.all().values()
             if node.id in statuses and statuses[node.id].vtep_mac
         )
-        names = {name: binding.ip for name, binding in self._state.bindings.all().items()}
-        now = Peers(peers=peers, names=names)
+        now = Peers(peers=peers)
         if now != self._peers:
             self._peers = now
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from appliance.model.directory import DeployNames, Endpoint, Policy
 from appliance.model.entry import EntryRule
 from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.node import NodeFacts, Peer
@@ -61,10 +62,9 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
 
 
 class Peers(msgspec.Struct, frozen=True, kw_only=True, tag="peers"):
-    """All nodes of the overlay, this one included, and the names of all instances (name → address)."""
+    """All nodes of the overlay, this one included."""
 
     peers: tuple[Peer, ...]
-    names: dict[str, str]
 
 
 class Gates(msgspec.Struct, frozen=True, kw_only=True, tag="gates"):
@@ -82,8 +82,19 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):
     rules: tuple[EntryRule, ...]
 
 
+class DirectoryNews(msgspec.Struct, frozen=True, kw_only=True, tag="directory"):
+    """Who is where. With `full`, endpoints that are not listed are gone; `deploys` and `policies` are whole, None where
+    they did not change."""
+
+    full: bool
+    endpoints: tuple[Endpoint, ...] = ()
+    gone: tuple[str, ...] = ()
+    deploys: dict[str, DeployNames] | None = None
+    policies: dict[str, Policy] | None = None
+
+
 FromAgent = Hello | Report | Heartbeat
-FromManager = Orders | Peers | Gates | Entries
+FromManager = Orders | Peers | Gates | Entries | DirectoryNews
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):

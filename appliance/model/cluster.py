@@ -16,6 +16,9 @@ INSTANCE_BRIDGE = "appliance0"
 ETCD_NAME = "etcd.appliance"
 """The DNS name that every etcd member's certificate carries: a client checks one name whichever member it reaches."""
 
+DOMAIN = "appliance.internal"
+"""The domain of the instances' names. ICANN keeps ``internal`` free for private use (resolution 2024.07.29.06)."""
+
 SYSTEM_SERVICE = "system"
 """The service whose instances are the sidecars; users cannot apply a service of this name."""
 

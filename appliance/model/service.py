@@ -170,6 +170,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, Job] = {}
     entry: tuple[Entry, ...] = ()
     rollout: RolloutPolicy = RolloutPolicy()
+    isolate: bool = False
+    """Only its own instances, its entry and the services of `allow` reach its instances."""
+    allow: tuple[str, ...] = ()
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):

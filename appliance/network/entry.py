@@ -1,7 +1,8 @@
 """Which requests from outside go to which instances: pure, from the copy of the store."""
 
 from appliance.model.entry import EntryRule
-from appliance.model.service import Entry, revision_in_effect
+from appliance.model.service import Entry
+from appliance.network.directory import in_effect
 from appliance.store.state import State
 
 ENTRY_LABEL = "entry"
@@ -19,21 +20,12 @@ def entry_rules(state: State) -> tuple[EntryRule, ...]:
     service by name has it."""
     found: dict[tuple[str, str], EntryRule] = {}
     for service in sorted(state.services.all()):
-        for entry in _entries(state, service):
+        spec, head = in_effect(state, service), state.services.get(service)
+        for entry in spec.entry if spec and head and not head.deleted else ():
             backends = tuple(sorted(_ready(state, service, entry)))
             rule = EntryRule(service=service, host=entry.host, path=entry.path, backends=backends)
             found.setdefault((entry.host, entry.path), rule)
     return tuple(rule for _, rule in sorted(found.items()))
-
-
-def _entries(state: State, service: str) -> tuple[Entry, ...]:
-    head = state.services.get(service)
-    if head is None or head.deleted:
-        return ()
-    wanted = state.revision(service, head.revision)
-    number = revision_in_effect(head, state.rollouts.get(service), wanted.spec if wanted else None)
-    revision = state.revision(service, number)
-    return revision.spec.entry if revision else ()
 
 
 def _ready(state: State, service: str, entry: Entry) -> list[str]:

@@ -3,16 +3,13 @@
 import logging
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
-from appliance.agent.entry import EntryServer, Make
 from appliance.agent.files import InstanceFiles
 from appliance.agent.images import EngineImages
 from appliance.agent.inbox import Inbox
 from appliance.agent.meter import Meter
-from appliance.agent.names import HostsFile
 from appliance.agent.provision import Provision
 from appliance.agent.record import Records
 from appliance.agent.reporter import Reporter
@@ -29,19 +26,21 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
-from appliance.link.messages import Entries, FromManager, Gates, Hello, Orders, Peers
-from appliance.model.cluster import INSTANCE_NETWORK, LINK_PORT
-from appliance.model.entry import EntryRule
+from appliance.link.messages import DirectoryNews, Entries, FromManager, Gates, Hello, Orders, Peers
+from appliance.model.addresses import gateway_of
+from appliance.model.cluster import DOMAIN, INSTANCE_NETWORK, LINK_PORT
 from appliance.model.identity import NodeIdentity
-from appliance.model.instance import Assignment, InstanceStatus
+from appliance.model.instance import InstanceStatus
 from appliance.model.secret import secrets_used
 from appliance.network.bridge import Bridge
+from appliance.network.directory_book import DirectoryBook
+from appliance.network.names import resolver_text
 from appliance.network.overlay import Overlay
 from appliance.network.peers import PeerFile
+from appliance.roles import node_sidecars
 from appliance.roles.channels import NodeChannels
 from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
-from appliance.sidecars import entry
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
     measured = facts.measure(engine.version(), layout)
     book = AssignmentBook(layout.assignments)
-    hosts = HostsFile(layout.hosts_file)
+    directory = DirectoryBook(layout.directory_file)
     peer_file = PeerFile(layout.peers_file)
     overlay = overlay_of(identity, unpack_engine(package))
     overlay.reconcile(peer_file.read())
@@ -71,11 +70,11 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         network=INSTANCE_NETWORK,
         volumes=str(layout.volumes),
         memory=str(layout.memory_volumes),
-        hosts=str(layout.hosts_file),
     )
     secrets = SecretBook(layout.secrets_file, layout.secrets_key)
     volumes = Volumes(layout.volumes, layout.memory_volumes, lambda: storage.places(layout.volumes, layout.media))
     inbox = Inbox()
+    gateway = gateway_of(identity.network, identity.number)
 
     def hello() -> Hello:
         return Hello(
@@ -93,8 +92,16 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
 
     def peers_changed(peers: Peers) -> None:
         overlay.reconcile(peers.peers)
-        inbox.put(lambda: hosts.update(peers.names))
         inbox.put(lambda: peer_file.write(peers.peers))
+
+    def take_news(news: DirectoryNews) -> None:
+        directory.take(
+            full=news.full,
+            endpoints=news.endpoints,
+            gone=news.gone,
+            deploys=news.deploys,
+            policies=news.policies,
+        )
 
     def received(message: FromManager) -> None:
         match message:
@@ -104,8 +111,13 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
                 peers_changed(message)
             case Gates():
                 supervisor.open_gates(message.open)
+            case DirectoryNews():
+                inbox.put(lambda: take_news(message))
             case Entries():
                 entry_server.update(message.rules)
+
+    def resolver(service: str) -> str:
+        return resolver_text(gateway, service, DOMAIN)
 
     def report(statuses: tuple[InstanceStatus, ...]) -> None:
         link.report(statuses)
@@ -130,35 +142,19 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         book,
         EngineImages(engine, EngineBundle(package, engine)),
         reporter,
-        Provision(volumes, InstanceFiles(layout.instance_files), secrets, identity),
+        Provision(volumes, InstanceFiles(layout.instance_files), secrets, identity, resolver),
         Records(layout.records),
         places,
         identity.id,
         measured.boot_id,
         lambda: bool(link.state.manager),
     )
-    entry_server = EntryServer(
-        engine,
-        book,
-        layout.root_id,
-        _entry_sidecar(layout, identity, package),
-        layout.sidecar_files / "entry",
-        entry.PROGRAM,
-    )
+    entry_server = node_sidecars.entry_server(engine, book, layout, identity, package)
+    names = node_sidecars.name_server(book, layout, identity, package, directory)
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
-    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, meter, entry_server, link])
-
-
-def _entry_sidecar(layout: Layout, identity: NodeIdentity, package: Package) -> Make:
-    image_id = f"sha256:{package.image('nginx').id}"
-
-    def make(rules: Sequence[EntryRule]) -> tuple[Assignment, str]:
-        made = entry.entry(number=identity.number, config=str(layout.sidecar_files / "entry"), rules=rules)
-        return made.with_image(image_id), made.files[entry.CONFIG][0]
-
-    return make
+    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, meter, names, entry_server, link])
 
 
 def overlay_of(identity: NodeIdentity, runtime: EngineRuntime) -> Overlay:

@@ -14,6 +14,7 @@ from appliance.delivery.joining import Joiner
 from appliance.delivery.package import Package
 from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
+from appliance.link.directory import DirectoryDispatch
 from appliance.link.dispatch import Dispatch
 from appliance.link.entries import EntryDispatch
 from appliance.link.manager_end import ManagerLink
@@ -23,6 +24,7 @@ from appliance.link.reports import Reports
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
+from appliance.network.directory import directory
 from appliance.network.entry import entry_nodes, entry_rules
 from appliance.orchestrator.assignments import assignment
 from appliance.orchestrator.autoscale_controller import Autoscaler
@@ -149,6 +151,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         reports.hello(node_id, hello)
         dispatch.greet(node_id)
         entries.greet(node_id)
+        who_is_where.greet(node_id)
 
     def gone(node_id: str) -> None:
         reports.gone(node_id)
@@ -169,6 +172,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         forward_registry=lambda node_id: node_id != identity.id,
     )
     dispatch = Dispatch(state, link, assignment, lambda *secret: plain_text(state, seal, *secret), gates)
+    who_is_where = DirectoryDispatch(state, link, directory)
     entries = EntryDispatch(state, link, entry_rules, entry_nodes)
     sessions = SessionBook(time.monotonic)
 
@@ -215,6 +219,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             reports,
             link,
             dispatch,
+            who_is_where,
             entries,
             dialling,
             live,

@@ -11,6 +11,7 @@
 /appliance/secrets/SERVICE/NAME/VERSION            Secret           API (removed by the orchestrator)
 /appliance/rollouts/SERVICE                        Rollout          orchestrator
 /appliance/autoscale/SERVICE/DEPLOY                Autoscaled       orchestrator
+/appliance/virtual/SERVICE/DEPLOY                   VirtualAddress   orchestrator
 /appliance/jobs/SERVICE/JOB                        JobState         orchestrator
 /appliance/runs/SERVICE/JOB/NUMBER                 JobRun           orchestrator
 /appliance/instances/SERVICE/DEPLOY-INDEX          Instance         orchestrator
@@ -33,6 +34,7 @@ REVISIONS = ROOT + "revisions/"
 SECRETS = ROOT + "secrets/"
 ROLLOUTS = ROOT + "rollouts/"
 AUTOSCALE = ROOT + "autoscale/"
+VIRTUAL = ROOT + "virtual/"
 JOBS = ROOT + "jobs/"
 RUNS = ROOT + "runs/"
 INSTANCES = ROOT + "instances/"

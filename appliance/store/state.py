@@ -11,6 +11,7 @@ from typing import Protocol
 
 from appliance.errors import Unavailable
 from appliance.model.cluster import Cluster, Image, JoinToken, User
+from appliance.model.directory import VirtualAddress
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
 from appliance.model.job import JobRun, JobState
 from appliance.model.node import NodeSpec, NodeStatus
@@ -112,6 +113,7 @@ class State:
         self.secrets = Table(copy, keys.SECRETS, Secret)
         self.rollouts = Table(copy, keys.ROLLOUTS, Rollout)
         self.autoscale = Table(copy, keys.AUTOSCALE, Autoscaled)
+        self.virtual = Table(copy, keys.VIRTUAL, VirtualAddress)
         self.jobs = Table(copy, keys.JOBS, JobState)
         self.runs = Table(copy, keys.RUNS, JobRun)
         self.instances = Table(copy, keys.INSTANCES, Instance)

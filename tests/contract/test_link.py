@@ -44,7 +44,7 @@ def test_orders_and_peers_arrive_in_order(world: World) -> None:
     world.connected_agent()
     for number in range(50):
         world.manager.send("node-1", Orders(full=False, forget=(str(number),)))
-    world.manager.send("node-1", Peers(peers=(), names={"shop/web-0": "10.42.1.2"}))
+    world.manager.send("node-1", Peers(peers=()))
     eventually(lambda: world.peers, 5)
     assert [order.forget for order in world.orders] == [(str(number),) for number in range(50)]
 

@@ -96,13 +96,17 @@ IDENTITY = NodeIdentity(
 
 
 def places(folder: Path) -> NodePlaces:
-    return NodePlaces(ROOT, NETWORK.name, str(folder / "volumes"), str(folder / "memory"), str(folder / "hosts"))
+    return NodePlaces(ROOT, NETWORK.name, str(folder / "volumes"), str(folder / "memory"))
+
+
+def resolver_text(service: str) -> str:
+    return f"nameserver 10.98.9.1\nsearch {service}\n"
 
 
 def provision(folder: Path) -> Provision:
     volumes = Volumes(folder / "volumes", folder / "memory", lambda: {"": folder / "volumes"})
     secrets = SecretBook(folder / "secrets.sealed", folder / "secrets.key")
-    return Provision(volumes, InstanceFiles(folder / "files"), secrets, IDENTITY)
+    return Provision(volumes, InstanceFiles(folder / "files"), secrets, IDENTITY, resolver_text)
 
 
 class Node:
@@ -112,7 +116,6 @@ class Node:
         self.reported: dict[str, InstanceStatus] = {}
         self.open_gates: Callable[[Mapping[str, int]], None] = lambda opened: None
         self._bundle = bundle or PauseOnly(engine)
-        (folder / "hosts").touch()
 
     @contextmanager
     def supervised(self) -> Iterator[AssignmentBook]:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from appliance.agent.assignments import AssignmentBook
-from appliance.agent.names import HostsFile
 from appliance.agent.reporter import Reporter
 from appliance.model.instance import Assignment, InstanceStatus
 
@@ -51,17 +50,6 @@ def test_a_damaged_file_is_set_aside_until_it_is_sent_again(tmp_path: Path, dama
     assert book.damaged == {"shop/web-1"} and (tmp_path / "shop/web-1.damaged").exists()
     book.put(_assignment())
     assert not book.damaged
-
-
-def test_names_reach_containers_that_mount_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "hosts"
-    hosts = HostsFile(file)
-    inode = file.stat().st_ino
-    hosts.update({"shop/web-2": "10.1.0.2", "system/etcd-1": ""})
-    assert file.stat().st_ino == inode
-    assert "10.1.0.2 web-2.shop web.shop\n" in file.read_text() and "etcd" not in file.read_text()
-    hosts.update({})
-    assert "web-2" not in file.read_text()
 
 
 def test_what_could_not_be_sent_is_kept_unless_there_is_newer() -> None:

@@ -16,7 +16,7 @@ from appliance.errors import ApplianceError
 from appliance.host import mounts
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer, PlannedFile
-from tests.unit.agent.node import IDENTITY, places
+from tests.unit.agent.node import IDENTITY, places, resolver_text
 
 PASSWORD = "shop/db-password@3"
 CONFIG = PlannedFile(
@@ -50,7 +50,7 @@ class Room:
         self.folder = folder
         self.secrets = SecretBook(folder / "secrets.sealed", folder / "secrets.key")
         volumes = Volumes(folder / "volumes", folder / "memory", lambda: {"": folder / "volumes"})
-        self.provision = Provision(volumes, InstanceFiles(folder / "files"), self.secrets, IDENTITY)
+        self.provision = Provision(volumes, InstanceFiles(folder / "files"), self.secrets, IDENTITY, resolver_text)
 
     def completed(self, assignment: Assignment = WEB) -> ContainerSettings:
         settings = settings_for(assignment, assignment.containers[0], "sha256:1", places(self.folder))
@@ -82,6 +82,7 @@ def test_configs_and_secrets_are_files_and_environment(room: Room) -> None:
         "/etc/shop/app.conf": "me=shop/web-2 price=5$ at=open sesame",
         "/etc/motd": "hello ${node.name}",
         "/run/secrets/db": "open sesame",
+        "/etc/resolv.conf": resolver_text("shop"),
     }
     assert settings.env == {
         "APPLIANCE_INSTANCE": "shop/web-2",
@@ -97,11 +98,23 @@ def test_configs_and_secrets_are_files_and_environment(room: Room) -> None:
     }
 
 
+def test_on_the_hosts_network_the_hosts_own_name_servers_answer(room: Room) -> None:
+    room.secrets.take({PASSWORD: "x"})
+    on_host = msgspec.structs.replace(WEB, ip="", host_network=True)
+    room.provision.prepare(on_host)
+    assert "/etc/resolv.conf" not in room.contents(room.completed(on_host))
+
+
 def test_files_lie_in_memory_have_their_modes_and_are_hidden_from_other_users(room: Room) -> None:
     room.secrets.take({PASSWORD: "x"})
     room.provision.prepare(WEB)
     modes = {target: path.stat().st_mode & 0o777 for target, path in room.sources(room.completed()).items()}
-    assert modes == {"/etc/shop/app.conf": 0o440, "/etc/motd": 0o444, "/run/secrets/db": 0o444}
+    assert modes == {
+        "/etc/shop/app.conf": 0o440,
+        "/etc/motd": 0o444,
+        "/run/secrets/db": 0o444,
+        "/etc/resolv.conf": 0o444,
+    }
     assert (room.folder / "files").is_mount() and (room.folder / "files").stat().st_mode & 0o777 == 0o700
 
 
@@ -114,7 +127,9 @@ def test_a_running_container_keeps_the_files_that_it_was_started_with(room: Room
     changed = msgspec.structs.replace(MAIN, files=(msgspec.structs.replace(CONFIG, text="new"),))
     room.provision.prepare(msgspec.structs.replace(WEB, containers=(changed,)))
     same = {path.name: path.stat().st_ino == inode for path, inode in before.items() if path.exists()}
-    assert same == {"config-0": False, "secret-db-password": True}, "what is not wanted any more is gone"
+    assert same == {"config-0": False, "secret-db-password": True, "resolv.conf": True}, (
+        "what is not wanted any more is gone"
+    )
 
 
 def test_after_a_reboot_the_files_are_made_again_without_a_manager(room: Room) -> None:

@@ -19,10 +19,7 @@ from appliance.model.container import Container, Health, Port, Probe, Resources
 from appliance.model.instance import Assignment, Mount, PlannedContainer, PlannedFile
 from appliance.model.service import Volume
 
-PLACES = NodePlaces(
-    "3f2a", "appliance", "/var/lib/appliance/volumes", "/run/appliance/memory/volumes", "/run/appliance/hosts"
-)
-NAMES = BindMount("/run/appliance/hosts", "/etc/hosts", read_only=True)
+PLACES = NodePlaces("3f2a", "appliance", "/var/lib/appliance/volumes", "/run/appliance/memory/volumes")
 
 MAIN = PlannedContainer(
     name="main",
@@ -83,7 +80,7 @@ def test_a_container_alone_has_the_address_the_name_and_the_ports_of_its_instanc
         network="appliance",
         ip="10.96.0.5",
         hostname="web-2",
-        mounts=(BindMount("/var/lib/appliance/volumes/shop/web-2/data", "/data"), NAMES),
+        mounts=(BindMount("/var/lib/appliance/volumes/shop/web-2/data", "/data"),),
         ports=(PublishedPort(8080, 80, "tcp"),),
         cpu=500,
         memory=1 << 29,
@@ -114,7 +111,7 @@ def test_in_a_group_the_pause_container_has_them_all_and_the_others_share_its_ne
         image="sha256:1",
         labels={**pause.labels, "appliance.container": "log", "appliance.digest": _digest(log)},
         network=f"container:{pause.name}",
-        mounts=(NAMES,),
+        mounts=(),
     )
     assert _settings(GROUP).ports == () and _settings(GROUP).network == log.network
 
@@ -170,7 +167,6 @@ def test_what_a_spec_asks_of_the_engine_arrives_in_the_settings() -> None:
         BindMount("/var/lib/appliance/volumes/shop/web-2/data", "/data"),
         BindMount("/srv/logs", "/logs", read_only=True),
         BindMount("/run/appliance/memory/volumes/shop/web-2/fast", "/fast"),
-        NAMES,
     )
     assert settings.tmpfs == {"/tmp": 0, "/scratch": 1 << 20}
     assert (settings.shm, settings.devices, settings.capabilities) == (

@@ -139,11 +139,8 @@ def test_a_node_that_was_away_is_told_of_what_went_meanwhile_by_its_absence(hous
 def test_peers_are_the_nodes_that_have_told_their_mac(house: House) -> None:
     house.cluster.set_node("n1", "ready", "02:01")
     house.cluster.set_node("n2", "joining")
-    house.cluster.bind("s/web-0", "n1", "10.42.1.2")
     house.dispatch.cycle()
-    peers = Peers(
-        peers=(Peer(node="n1", number=1, address="192.0.2.1", vtep_mac="02:01"),), names={"s/web-0": "10.42.1.2"}
-    )
+    peers = Peers(peers=(Peer(node="n1", number=1, address="192.0.2.1", vtep_mac="02:01"),))
     sent = house.outbox.take()
     assert ("n1", peers) in sent and ("n2", peers) in sent
 
