@@ -151,7 +151,8 @@ def _is_worth_waiting_for(seen: Snapshot, instance: Instance) -> bool:
     wanted, status = seen.revisions.get(seen.head.revision), seen.statuses.get(instance.name)
     patient = wanted is None or seen.idle < wanted.spec.rollout.deadline
     failing = status is not None and status.failures > 0
-    return patient and not failing and instance.name in seen.bindings and seen.is_reachable(instance)
+    coming = instance.desired != "stopped" and instance.name in seen.bindings and seen.is_reachable(instance)
+    return patient and coming and not failing
 
 
 def _due_jobs(seen: Snapshot, rank: int) -> tuple[str, ...]:
@@ -160,8 +161,10 @@ def _due_jobs(seen: Snapshot, rank: int) -> tuple[str, ...]:
 
 
 def changed(seen: Snapshot) -> list[Instance]:
-    """Instances that a service which goes back still has to put back or remove."""
-    return [each for name, each in seen.deployed.items() if name not in seen.slots or not seen.is_current(each)]
+    """Instances that a service which goes back still has to put back or remove; those that are cut off on their way out
+    hold up nobody."""
+    left = [each for name, each in seen.deployed.items() if name not in seen.slots or not seen.is_current(each)]
+    return [each for each in left if each.desired != "removed" or seen.is_reachable(each)]
 
 
 def put_back(seen: Snapshot, leaving: frozenset[str]) -> Turns:
@@ -194,8 +197,9 @@ def stop_down(seen: Snapshot, instances: Iterable[Instance]) -> frozenset[str]:
     """The highest rank of which anything runs; jobs of a service that stops hold up the ranks below them as well."""
     jobs = [each for each in seen.instances.values() if each.run]
     running = [each for each in instances if each.desired != "removed" and not seen.is_stopped(each)]
-    active = [seen.rank_of(each) for each in (*running, *(each for each in jobs if not seen.is_stopped(each)))]
-    return frozenset(each.name for each in running if seen.rank_of(each) == max(active))
+    active = [*running, *(each for each in jobs if not seen.is_stopped(each))]
+    highest = max((seen.rank_of(each) for each in active), default=0)
+    return frozenset(each.name for each in running if seen.rank_of(each) == highest)
 
 
 def remove_surplus(seen: Snapshot) -> Turns:

@@ -154,8 +154,9 @@ class Snapshot:
     def is_begun(self, instance: Instance) -> bool:
         """Whether its node has taken up what was last written of it, however well it fares."""
         status = self.statuses.get(instance.name)
-        settled = status is not None and status.state not in ("preparing", "stopping", "assigned", "pending")
-        return settled and status is not None and self._shows(status, instance)
+        if status is None or status.state in ("preparing", "stopping", "assigned", "pending"):
+            return False
+        return self._shows(status, instance)
 
     def is_stopped(self, instance: Instance) -> bool:
         """Whether nothing of it runs, nor will."""

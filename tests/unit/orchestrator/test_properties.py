@@ -108,7 +108,7 @@ class Service(RuleBasedStateMachine):
     def change_node(self, name: str, field: str, value: bool) -> None:
         self.stage.nodes[name] = msgspec.structs.replace(self.stage.nodes[name], **{field: value})
 
-    @rule(name=st.sampled_from(NODES), seconds=st.sampled_from([0.0, 1.0, 100.0]))
+    @rule(name=st.sampled_from(["n1", "n1", "n2", "n3"]), seconds=st.sampled_from([0.0, 1.0, 100.0]))
     def lose_node(self, name: str, seconds: float) -> None:
         self.stage.away = {**self.stage.away, name: seconds}
         if not seconds:
@@ -229,7 +229,8 @@ def ranks_are_not_inverted(before: Snapshot, after: Snapshot, decisions: list[De
             grows = old is None or old.revision != each.instance.revision
             grows |= old is not None and (old.desired, each.instance.desired) == ("stopped", "running")
             if grows:
-                assert_lower_ranks_serve(before, after, after.rank_of(each.instance))
+                slot = after.slots.get(each.instance.name)
+                assert_lower_ranks_serve(before, after, slot.deploy.rank if slot else after.rank_of(each.instance))
         if isinstance(each, StartRun) and after.target is not None:
             assert_lower_ranks_serve(before, after, after.target.spec.jobs[each.job].rank)
         if isinstance(each, Alter) and each.instance.desired == "stopped":

@@ -104,6 +104,29 @@ def test_a_service_goes_back_from_the_highest_rank_down() -> None:
     assert names(stage.log)[-3:] == ["s/top-0", "s/web-0", "s/db-0"]
 
 
+def test_a_node_that_cannot_be_reached_does_not_keep_a_service_from_going_back() -> None:
+    stage = stage_at(deploy("db"))
+    stage.apply(spec(deploy("db", image="a:2"), deploy("new", 1), deploy("bad", 2, image=BAD)))
+    while not stage.rollout or stage.rollout.state != "failed":
+        stage.step()
+        stage.bind()
+        stage.obey()
+    stage.bindings["s/new-0"] = "n2"
+    stage.away = {"n2": 1.0}
+    stage.settle()
+    assert stage.revision_of("s/db-0") == [1]
+    assert stage.instances["s/new-0"].desired == "removed"
+
+
+def test_a_stopped_instance_does_not_keep_the_others_from_going_back() -> None:
+    stage = stage_at(deploy("web", 0, 2), rollout={"tries": 2})
+    stage.apply(spec(deploy("web", every_node=True), deploy("bad", 1, image=BAD), rollout={"tries": 2}))
+    stage.want(generation=1)
+    stage.settle()
+    assert stage.revision_of("s/web-0", "s/web-1") == [1, 1]
+    assert {each.desired for each in stage.instances.values()} == {"running"}
+
+
 def test_what_a_failed_revision_added_is_removed_and_what_it_dropped_was_never_touched() -> None:
     stage = stage_at(deploy("old"))
     stage.apply(spec(deploy("new"), deploy("web", 1, image=BAD)))
