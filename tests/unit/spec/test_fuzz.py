@@ -28,7 +28,7 @@ FULL = (Path(appliance.spec.__file__).parent / "examples/full.yaml").read_text()
 GENEROUS = settings(deadline=60_000, suppress_health_check=list(HealthCheck))
 HANG = 60
 """Seconds of processor time; the slowest of the largest files takes 3 with memory being traced."""
-MOST_MEMORY = 96 * 2**20
+MOST_MEMORY = 32 * 2**20
 """Bytes at a time, for any file up to the largest."""
 
 ONE = "service: shop\ndeploys:\n  web:\n    containers:\n      main:\n        image: shop/web:1\n"
