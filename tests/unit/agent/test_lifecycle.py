@@ -29,7 +29,7 @@ from appliance.model.job import JobPlan
 from appliance.model.moment import text_of
 from appliance.model.service import Hook, Hooks
 
-PLACES = NodePlaces("r", "net", "/volumes", "/memory", "/hosts")
+PLACES = NodePlaces("r", "net", "/volumes", "/memory")
 TIME = 1_800_000_000.0
 ENOUGH = 120
 """Steps after which an engine that obeys must have got there."""
