@@ -9,13 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.engine.container import PAUSE
 from appliance.engine.docker import DockerEngine
 from appliance.engine.fake import FakeEngine
 from appliance.engine.fake_container import Image
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer
 from appliance.model.service import Hook, Hooks, Volume
-from tests.unit.agent.node import FUNCTIONS, IMAGE, Node, eventually, program
+from tests.unit.agent.node import FUNCTIONS, IMAGE, NETWORK, Node, eventually, program
 
 MAIN = ("sh", "-c", "echo main >> /data/log; exec sleep 1000")
 ENDS = ("sh", "-c", "echo main >> /data/log; exit 0")
@@ -272,3 +273,36 @@ def test_a_container_that_is_never_started_again_stays_down_until_somebody_asks(
         book.put(wanted)
         eventually(lambda: _log(node) == ["main", "main"])
         eventually(lambda: node.state() == "stopped")
+
+
+def test_one_shot_containers_share_the_instances_address(node: Node) -> None:
+    node.engine.ensure_network(NETWORK)
+    hooks = _all(pre1=Hook(run=FAIL), up=Hook(run=_note("up"), image=IMAGE))
+    wanted = msgspec.structs.replace(_wanted(hooks), host_network=False, ip="10.98.9.5")
+    with node.supervised() as book:
+        book.put(wanted)
+        eventually(lambda: node.find("pre.0") is not None and node.state() == "backoff")
+        assert node.running(PAUSE).ip == "10.98.9.5" and node.find() is None
+        (node.folder / "volumes/shop/web-1/data/well").touch()
+        eventually(lambda: node.state() == "running")
+        book.put(msgspec.structs.replace(wanted, desired="stopped"))
+        eventually(lambda: node.state() == "stopped")
+        pause = node.find(PAUSE)
+        assert _log(node)[-2:] == STOP and pause is not None and pause.state == "exited"
+        book.put(wanted)
+        eventually(lambda: node.state() == "running" and node.reported["shop/web-1"].ready)
+
+
+def test_an_instance_that_gets_hooks_hands_its_address_over(node: Node) -> None:
+    node.engine.ensure_network(NETWORK)
+    wanted = msgspec.structs.replace(_wanted(Hooks()), host_network=False, ip="10.98.9.5")
+    with node.supervised() as book:
+        book.put(wanted)
+        eventually(lambda: node.running().ip == "10.98.9.5")
+        book.put(msgspec.structs.replace(wanted, hooks=_all()))
+        # It was not started with a hook before its stop.
+        eventually(lambda: _log(node) == ["main", *START] and node.running(PAUSE).ip == "10.98.9.5")
+        eventually(lambda: node.reported["shop/web-1"].ready)
+        book.put(wanted)
+        eventually(lambda: node.running().ip == "10.98.9.5" and node.find(PAUSE) is None)
+        assert _log(node)[-3:] == [*STOP, "main"]
