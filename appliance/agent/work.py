@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from appliance.agent.hook_step import after_hook, hook_name
+from appliance.agent.due_hook import after_hook, hook_name
 from appliance.agent.observed import Observed
 from appliance.agent.provision import Provision
 from appliance.agent.record import Life, Records

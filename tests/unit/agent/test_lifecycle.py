@@ -13,7 +13,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from appliance.agent.hook_step import after_hook
+from appliance.agent.due_hook import after_hook
 from appliance.agent.instance_step import instance_step
 from appliance.agent.memory import Memory
 from appliance.agent.plan import containers_of
