@@ -1,7 +1,7 @@
 """The configs and secrets of instances as files on a file system in memory; containers see each as a file of theirs."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,18 @@ class InstanceFile:
     mode: int
 
 
+def in_memory(folder: Path) -> None:
+    """So that secrets never reach a disk."""
+    mounts.mount_memory(folder, mode=0o700)
+
+
 class InstanceFiles:
     """``FOLDER/<service>/<deploy>-<index>/<container>/<name>``; nobody but root can look below FOLDER."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mount: Callable[[Path], None] = in_memory) -> None:
+        """`mount` makes FOLDER, wherever the engine sees it."""
         self._folder = folder
+        self._mount = mount
 
     def write(self, instance: str, container: str, files: Iterable[InstanceFile]) -> None:
         """Afterwards the container's folder holds these and no others. One that is as it should be is not touched:
@@ -32,7 +39,7 @@ class InstanceFiles:
         wanted = {file.name: file for file in files}
         folder = self._folder / instance / container
         if wanted:
-            mounts.mount_memory(self._folder, mode=0o700)
+            self._mount(self._folder)
         for file in wanted.values():
             write_if_changed(folder / file.name, file.data, mode=file.mode)
             (folder / file.name).chmod(file.mode)

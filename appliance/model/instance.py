@@ -22,7 +22,7 @@ InstanceState = Literal[
     "running",  # every container runs (whether it is ready is a field of its own)
     "backoff",  # a container keeps failing; waiting before the next try
     "stopping",
-    "stopped",  # as somebody wished
+    "stopped",  # as somebody wished, or as the restart policies of its containers say
     "succeeded",  # a job that ended with exit code 0
     "failed",  # a job that ended otherwise and is not tried again
     "removed",  # nothing of it is left on the node

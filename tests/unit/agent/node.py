@@ -106,7 +106,9 @@ def resolver_text(service: str) -> str:
 def provision(folder: Path) -> Provision:
     volumes = Volumes(folder / "volumes", folder / "memory", lambda: {"": folder / "volumes"})
     secrets = SecretBook(folder / "secrets.sealed", folder / "secrets.key")
-    return Provision(volumes, InstanceFiles(folder / "files"), secrets, IDENTITY, resolver_text)
+    # The engine of these tests has mounts of its own, and would not see a file system in memory.
+    files = InstanceFiles(folder / "files", lambda made: made.mkdir(parents=True, exist_ok=True))
+    return Provision(volumes, files, secrets, IDENTITY, resolver_text)
 
 
 class Node:
