@@ -74,6 +74,16 @@ class EngineApi:
                 found[str(details["Name"]).lstrip("/")] = (container, _started_at(details["State"]))
         return found
 
+    def ended(self, label: str, prefix: str) -> dict[str, str]:
+        """Containers that do not run and whose `label` begins with `prefix`: label -> when they ended, as text."""
+        found = {}
+        for container in self.containers(label, all=True):
+            details = self.request("GET", f"/containers/{container}/json")
+            value = str(details["Config"]["Labels"][label])
+            if value.startswith(prefix) and not details["State"]["Running"]:
+                found[value] = str(details["State"]["FinishedAt"])
+        return found
+
     def started_at(self, container: str) -> float:
         """Seconds since 1970; 0.0 while it does not run."""
         return _started_at(self.request("GET", f"/containers/{container}/json")["State"])
