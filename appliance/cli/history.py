@@ -8,6 +8,7 @@ import click
 from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
+from appliance.cli.times import local_time
 from appliance.errors import NotFound
 
 
@@ -30,7 +31,7 @@ def command(service: str, number: int | None, output: Format, root: Path) -> Non
         [
             f"{row['revision']}{'*' if row['current'] else ''}",
             state_of(row),
-            row["created_at"],
+            local_time(row["created_at"]),
             row["author"],
             row["message"],
         ]

@@ -9,6 +9,7 @@ import msgspec
 from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
+from appliance.cli.times import local_time
 
 
 @click.group("image")
@@ -47,7 +48,7 @@ def list_images(output: Format, root: Path) -> None:
     cells = [
         [
             row["reference"],
-            "bundle" if row["bundled"] else row["loaded_at"],
+            "bundle" if row["bundled"] else local_time(row["loaded_at"]),
             "" if row["bundled"] else f"{row['size'] / 2**20:.1f} MiB",
             row.get("id", "")[:19],
         ]

@@ -9,6 +9,7 @@ from appliance.cli.client import Client
 from appliance.cli.node_duty import cordon, drain, evict, reserve, uncordon
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
+from appliance.cli.times import local_time
 from appliance.errors import UsageError
 
 
@@ -109,11 +110,11 @@ def print_node(row: dict[str, Any], output: Format) -> None:
         show(row, output)
         return
     amounts = ("allocated", "free", "reserve", "cpu", "memory", "gpus", "disks", "storage")
-    for name, value in row.items():
-        if name not in amounts:
-            click.echo(f"{name + ':':14}{_text(value)}")
-    for name, text in (hardware(row) | _shares(row)).items():
-        click.echo(f"{name + ':':14}{text}")
+    told = {name: _text(value) for name, value in row.items() if name not in amounts}
+    told["since"] = local_time(row["since"])
+    for name, text in (told | hardware(row) | _shares(row)).items():
+        if text:
+            click.echo(f"{name + ':':14}{text}")
 
 
 def hardware(row: dict[str, Any]) -> dict[str, str]:
@@ -131,6 +132,8 @@ def _and(text: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={text}" if text else key for key, text in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 

@@ -8,6 +8,7 @@ import click
 from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
+from appliance.cli.times import local_time
 from appliance.errors import UsageError
 
 
@@ -47,7 +48,7 @@ def list_secrets(service: str, output: Format, root: Path) -> None:
             f"{row['service']}/{row['name']}",
             str(row["version"]),
             row["author"],
-            row["created_at"],
+            local_time(row["created_at"]),
             ", ".join(str(number) for number in row["used_by"]),
         ]
         for row in rows

@@ -7,6 +7,7 @@ import click
 from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
+from appliance.cli.times import local_time
 
 
 @click.group("token")
@@ -26,7 +27,7 @@ def create(role: str, output: Format, root: Path) -> None:
         return
     click.echo("On the new host, as root:")
     click.echo(f"  {result['command']}")
-    click.echo(f"valid for one node, until {result['expires_at']}", err=True)
+    click.echo(f"valid for one node, until {local_time(result['expires_at'])}", err=True)
 
 
 @command.command("ls")
@@ -38,7 +39,10 @@ def list_tokens(output: Format, root: Path) -> None:
     if output != "table":
         show(rows, output)
         return
-    cells = [[row["id"], row["role"], row["created_at"], row["expires_at"], row["used_by"]] for row in rows]
+    cells = [
+        [row["id"], row["role"], local_time(row["created_at"]), local_time(row["expires_at"]), row["used_by"]]
+        for row in rows
+    ]
     show_table(["TOKEN", "ROLE", "CREATED", "EXPIRES", "USED BY"], cells, empty="There are no tokens.")
 
 
