@@ -9,7 +9,8 @@ from appliance.errors import NotFound
 
 def routes(context: Context) -> list[Route]:
     def status(_: Call) -> object:
-        return cluster_status(context.state, context.version, context.leader(), etcd_state(context.store))
+        etcd = etcd_state(context.store)
+        return cluster_status(context.state, context.version, context.leader(), etcd, context.clocks.of)
 
     def instances(call: Call) -> object:
         service = call.query.get("service", "")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from appliance.api.event_log import EventLog
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import Unavailable
+from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
 from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
@@ -43,6 +44,7 @@ class Context:
     sessions: SessionBook
     seal: Seal
     measurements: Measurements
+    clocks: Clocks
     events: EventLog
     clock: Callable[[], float]
     read_service: Callable[[str, str, dict[str, str]], Service] = field(default=_read_service)

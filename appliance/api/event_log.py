@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.api.chronicle import drafts
+from appliance.api.chronicle import Draft, drafts
 from appliance.errors import ApplianceError
 from appliance.model.event import Event
 from appliance.model.moment import now_text
@@ -66,6 +66,10 @@ class EventLog:
                 found.extend(drafts(change))
             except ApplianceError as error:
                 log.warning("events: %s %s", error.what, error.why)
+        self.add(found)
+
+    def add(self, found: Sequence[Draft]) -> None:
+        """Remember what no change of the store tells; it is in this manager's log only."""
         if not found:
             return
         at, names = now_text(), {node.id: node.name for node in self._state.nodes.all().values()}

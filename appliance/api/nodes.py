@@ -37,7 +37,7 @@ class Eviction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def routes(context: Context) -> list[Route]:
     def listing(_: Call) -> object:
-        return node_rows(context.state)
+        return node_rows(context.state, context.clocks.of)
 
     def show(call: Call) -> object:
         node = find(context, call.path["node"])
@@ -202,4 +202,4 @@ def _write(context: Context, node: NodeSpec) -> object:
 
 
 def _row(context: Context, node: NodeSpec) -> Row:
-    return node_row(node, context.state.node_status.get(node.id))
+    return node_row(node, context.state.node_status.get(node.id), context.clocks.of(node.id))

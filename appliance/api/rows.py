@@ -1,5 +1,6 @@
 """The shapes that scripts and pages rely on (DESIGN §6), built from the copy of the store. Reads only."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,22 +9,30 @@ from appliance.errors import ApplianceError
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
 from appliance.model.node import NodeSpec, NodeStatus
+from appliance.model.skew import Skew, complaint
 from appliance.store import keys
 from appliance.store.state import State
 from appliance.store.store import Store
 
 Row = dict[str, Any]
+SkewOf = Callable[[str], Skew | None]
+"""Node id → how far its clock is off this manager's; None where nobody knows."""
 
 
-def node_rows(state: State) -> list[Row]:
+def unmeasured(_: str) -> None:
+    """For those who do not show clocks."""
+
+
+def node_rows(state: State, skew_of: SkewOf = unmeasured) -> list[Row]:
     """One row per node, by name."""
     statuses = state.node_status.all()
-    rows = [node_row(node, statuses.get(node.id)) for node in state.nodes.all().values()]
+    rows = [node_row(node, statuses.get(node.id), skew_of(node.id)) for node in state.nodes.all().values()]
     return sorted(rows, key=lambda row: str(row["name"]))
 
 
-def node_row(node: NodeSpec, status: NodeStatus | None) -> Row:
+def node_row(node: NodeSpec, status: NodeStatus | None, skew: Skew | None = None) -> Row:
     facts = status.facts if status else None
+    messages = [status.message if status else "", complaint(skew)]
     return {
         "id": node.id,
         "name": node.name,
@@ -48,7 +57,8 @@ def node_row(node: NodeSpec, status: NodeStatus | None) -> Row:
         "gpus": [{"id": gpu.id, "model": gpu.model} for gpu in facts.gpus] if facts else [],
         "disks": [msgspec.to_builtins(disk) for disk in facts.disks] if facts else [],
         "storage": facts.storage if facts else {},
-        "message": status.message if status else "",
+        "skew": {"offset": round(skew.offset, 6), "error": round(skew.error, 6)} if skew else None,
+        "message": "; ".join(message for message in messages if message),
     }
 
 
@@ -178,9 +188,9 @@ def service_rows(state: State) -> list[Row]:
     ]
 
 
-def cluster_status(state: State, version: str, leader: str, etcd: str) -> Row:
+def cluster_status(state: State, version: str, leader: str, etcd: str, skew_of: SkewOf = unmeasured) -> Row:
     """`etcd` is "healthy" or a sentence saying what is wrong."""
-    cluster, nodes = state.cluster(), node_rows(state)
+    cluster, nodes = state.cluster(), node_rows(state, skew_of)
     well = etcd == "healthy" and bool(leader) and all(node["state"] == "ready" for node in nodes)
     return {
         "cluster": {
@@ -208,9 +218,9 @@ def etcd_state(store: Store) -> str:
     return "healthy"
 
 
-def snapshot(state: State, version: str, leader: str) -> Row:
+def snapshot(state: State, version: str, leader: str, skew_of: SkewOf = unmeasured) -> Row:
     """Everything the overview page shows."""
-    status = cluster_status(state, version, leader, "healthy")
+    status = cluster_status(state, version, leader, "healthy", skew_of)
     return {
         "cluster": status["cluster"],
         "managers": status["managers"],

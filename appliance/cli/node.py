@@ -35,12 +35,13 @@ def list_nodes(output: Format, root: Path) -> None:
             ", ".join([row["state"], *_closed(row)]),
             f"{row['cpu'] / 1000:g}",
             f"{row['memory'] / 2**30:.1f} GiB",
+            skew_text(row["skew"], short=True),
             ",".join(f"{name}={value}" for name, value in row["labels"].items()),
             ",".join(f"{name}={value}" if value else name for name, value in row["taints"].items()),
         ]
         for row in rows
     ]
-    show_table(["NODE", "ADDRESS", "ROLES", "STATE", "CPU", "MEMORY", "LABELS", "TAINTS"], cells)
+    show_table(["NODE", "ADDRESS", "ROLES", "STATE", "CPU", "MEMORY", "CLOCK", "LABELS", "TAINTS"], cells)
 
 
 @command.command("show")
@@ -109,12 +110,20 @@ def print_node(row: dict[str, Any], output: Format) -> None:
     if output != "table":
         show(row, output)
         return
-    amounts = ("allocated", "free", "reserve", "cpu", "memory", "gpus", "disks", "storage")
+    amounts = ("allocated", "free", "reserve", "cpu", "memory", "gpus", "disks", "storage", "skew")
     told = {name: _text(value) for name, value in row.items() if name not in amounts}
-    told["since"] = local_time(row["since"])
+    told |= {"since": local_time(row["since"]), "clock": skew_text(row["skew"])}
     for name, text in (told | hardware(row) | _shares(row)).items():
         if text:
             click.echo(f"{name + ':':14}{text}")
+
+
+def skew_text(skew: dict[str, float] | None, *, short: bool = False) -> str:
+    """How far a clock is off the manager's: ``+1.20 s`` is ahead of it."""
+    if skew is None:
+        return "?"
+    offset = f"{skew['offset']:+.3f} s"
+    return offset if short else f"{offset} against the manager's, give or take {skew['error']:.3f} s"
 
 
 def hardware(row: dict[str, Any]) -> dict[str, str]:

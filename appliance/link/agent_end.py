@@ -19,9 +19,11 @@ import msgspec
 
 from appliance.engine.engine import ExecSession, LogStream
 from appliance.errors import ApplianceError, EngineError, LinkDown
+from appliance.link.comparison import Comparison
 from appliance.link.messages import (
     LARGEST_MESSAGE,
     ChannelRequest,
+    Echo,
     ExecRequest,
     FromManager,
     Heartbeat,
@@ -40,6 +42,7 @@ from appliance.link.session import (
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
 from appliance.model.node import Dial
+from appliance.model.skew import Skew
 from appliance.model.usage import NodeUsage
 
 log = logging.getLogger(__name__)
@@ -68,10 +71,11 @@ class LinkState:
 
 
 class AgentLink:
-    """A component. `hello`, `on_message` and `usage` are called on the link's loop and must be quick.
+    """A component. `hello`, `on_message`, `usage` and `on_skew` are called on the link's loop and must be quick.
 
     `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `authority` is the link
-    authority's public key, `key` and `certificate` the node's host key, as text in OpenSSH's form.
+    authority's public key, `key` and `certificate` the node's host key, as text in OpenSSH's form. `on_skew` gets what
+    every heartbeat finds out of this node's `clock` (seconds since the epoch).
     """
 
     name = "link"
@@ -89,6 +93,8 @@ class AgentLink:
         dial: Dial = "agent",
         listen: tuple[str, int] = ("", 0),
         usage: Callable[[], NodeUsage | None] = lambda: None,
+        on_skew: Callable[[Skew], None] = lambda skew: None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._managers = managers
         self._dial = dial
@@ -96,6 +102,8 @@ class AgentLink:
         self._hello = hello
         self._on_message = on_message
         self._usage = usage
+        self._on_skew = on_skew
+        self._clock = clock
         self.channels = channels
         self._options = asyncssh.SSHServerConnectionOptions(
             server_factory=lambda: _Server(self, asyncssh.import_public_key(authority)),
@@ -209,11 +217,15 @@ class AgentLink:
         await messages.send(self._hello())
         state = self._state = LinkState(manager, time.time())
         log.info("connected to manager %s", manager)
-        beating = asyncio.ensure_future(self._beat(messages))
+        comparison = Comparison(self._clock, time.monotonic)
+        beating = asyncio.ensure_future(self._beat(messages, comparison))
         reporting = asyncio.ensure_future(self._send_reports(messages, arrived))
         try:
             while (message := await messages.receive()) is not None:
-                self._on_message(message)
+                if isinstance(message, Echo):
+                    self._compare(comparison, message)
+                else:
+                    self._on_message(message)
         finally:
             beating.cancel()
             reporting.cancel()
@@ -235,13 +247,18 @@ class AgentLink:
             arrived.clear()
             await arrived.wait()
 
-    async def _beat(self, messages: Messages[FromManager]) -> None:
+    async def _beat(self, messages: Messages[FromManager], comparison: Comparison) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT)
+            usage, skew = self._usage(), comparison.skew()
             try:
-                await messages.send(Heartbeat(clock=time.time(), usage=self._usage()))
+                await messages.send(Heartbeat(clock=self._clock(), usage=usage, tick=comparison.ask(), skew=skew))
             except LinkDown:
                 return
+            await asyncio.sleep(HEARTBEAT)
+
+    def _compare(self, comparison: Comparison, echo: Echo) -> None:
+        if comparison.answered(echo.tick, echo.clock) and (skew := comparison.skew()) is not None:
+            self._on_skew(skew)
 
 
 class _Server(asyncssh.SSHServer):

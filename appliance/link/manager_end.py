@@ -20,6 +20,7 @@ from asyncssh.public_key import CERT_TYPE_HOST, SSHOpenSSHCertificate, decode_ss
 from appliance.errors import LinkDown
 from appliance.link.messages import (
     ChannelRequest,
+    Echo,
     FromAgent,
     FromManager,
     Heartbeat,
@@ -260,6 +261,8 @@ class ManagerLink:
             case Report():
                 self._on_report(node_id, message)
             case Heartbeat():
+                if message.tick:
+                    self._queue(node_id, Echo(tick=message.tick, clock=time.time()))
                 if self._on_heartbeat is not None:
                     self._on_heartbeat(node_id, message)
             case Hello():

@@ -12,6 +12,7 @@ from appliance.model.directory import DeployNames, Endpoint, Policy
 from appliance.model.entry import EntryRule
 from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.node import NodeFacts, Peer
+from appliance.model.skew import Skew
 from appliance.model.usage import NodeUsage
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
@@ -39,10 +40,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
-    """`usage`: the newest measurement of what the node and its instances use; None before the first."""
+    """`usage`: the newest measurement of what the node and its instances use; None before the first.
+
+    `clock` as in Hello. `tick`: the agent's monotonic clock, which an `Echo` brings back; 0 asks for none. `skew`: what
+    came of the last ones.
+    """
 
     clock: float
     usage: NodeUsage | None = None
+    tick: float = 0.0
+    skew: Skew | None = None
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
@@ -93,8 +100,15 @@ class DirectoryNews(msgspec.Struct, frozen=True, kw_only=True, tag="directory"):
     policies: dict[str, Policy] | None = None
 
 
+class Echo(msgspec.Struct, frozen=True, kw_only=True, tag="echo"):
+    """The answer to a heartbeat, at once: its `tick`, and the manager's `clock` in seconds since the epoch."""
+
+    tick: float
+    clock: float
+
+
 FromAgent = Hello | Report | Heartbeat
-FromManager = Orders | Peers | Gates | Entries | DirectoryNews
+FromManager = Orders | Peers | Gates | Entries | DirectoryNews | Echo
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):

@@ -4,6 +4,7 @@ import logging
 import time
 
 from appliance import VERSION
+from appliance.api.chronicle import Draft
 from appliance.api.context import Context
 from appliance.api.event_log import EventLog
 from appliance.api.rows import snapshot
@@ -14,12 +15,13 @@ from appliance.delivery.joining import Joiner
 from appliance.delivery.package import Package
 from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
+from appliance.link.clocks import Clocks
 from appliance.link.directory import DirectoryDispatch
 from appliance.link.dispatch import Dispatch
 from appliance.link.entries import EntryDispatch
 from appliance.link.manager_end import ManagerLink
 from appliance.link.measurements import Measurements
-from appliance.link.messages import Hello
+from appliance.link.messages import Heartbeat, Hello
 from appliance.link.reports import Reports
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
@@ -145,6 +147,9 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     scheduler = Scheduler(store, state, election.term, now_text)
     reports = Reports(state, store)
     measurements = Measurements(state)
+    clocks = Clocks(
+        lambda node, text, warns: events.add([Draft("clock", node, text, "warning" if warns else "info", node)])
+    )
     autoscaler = Autoscaler(store, state, election.term, measurements.instances)
 
     def greeted(node_id: str, hello: Hello) -> None:
@@ -156,6 +161,11 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     def gone(node_id: str) -> None:
         reports.gone(node_id)
         measurements.gone(node_id)
+        clocks.gone(node_id)
+
+    def beaten(node_id: str, heartbeat: Heartbeat) -> None:
+        measurements.heard(node_id, heartbeat)
+        clocks.heard(node_id, heartbeat)
 
     link_keys = pki.read_user_keys(layout)
     link = ManagerLink(
@@ -167,7 +177,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         on_hello=greeted,
         on_report=reports.report,
         on_gone=gone,
-        on_heartbeat=measurements.heard,
+        on_heartbeat=beaten,
         # The registry listens on this node's own loopback already.
         forward_registry=lambda node_id: node_id != identity.id,
     )
@@ -191,6 +201,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         sessions=sessions,
         seal=seal,
         measurements=measurements,
+        clocks=clocks,
         events=events,
         clock=time.time,
     )
@@ -203,7 +214,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         layout.admin_live_socket,
         layout.web_live_socket,
         sessions.user_of,
-        lambda: snapshot(state, VERSION, leader()),
+        lambda: snapshot(state, VERSION, leader(), clocks.of),
     )
     dialling = Dialling(state, link)
     return Group(

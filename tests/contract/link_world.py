@@ -4,6 +4,7 @@ import asyncio
 import os
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Any, Literal
 from appliance.errors import NoSuchContainer
 from appliance.link.agent_end import AgentLink
 from appliance.link.manager_end import ManagerLink
-from appliance.link.messages import ExecRequest, FromManager, Hello, LogsRequest, Orders, Peers
+from appliance.link.messages import ExecRequest, FromManager, Heartbeat, Hello, LogsRequest, Orders, Peers
 from appliance.model.node import Dial, NodeFacts
+from appliance.model.skew import Skew
 from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
 from tests.lab.waiting import eventually
 
@@ -100,7 +102,7 @@ class Place:
 
 
 class World:
-    """A manager and what it heard; nodes are added with `agent`."""
+    """A manager and what it heard; nodes are added with `agent`, their clocks `ahead` seconds of the manager's."""
 
     def __init__(self, dial: Dial, *, manager_at: Place = Place(), nodes_at: Place = Place()) -> None:
         self.dial = dial
@@ -109,6 +111,9 @@ class World:
         self.heard: list[tuple[str, Any]] = []
         self.containers = Containers()
         self.orders: list[Orders] = []
+        self.beats: list[Heartbeat] = []
+        self.skews: list[Skew] = []
+        self.ahead = 0.0
         self.peers: list[Peers] = []
         self.agents: list[AgentLink] = []
         self.manager = self.make_manager(self.authority)
@@ -125,6 +130,7 @@ class World:
             on_hello=lambda node, message: self.heard.append((node, message)),
             on_report=lambda node, message: self.heard.append((node, message)),
             on_gone=lambda node: self.heard.append((node, "gone")),
+            on_heartbeat=lambda node, message: self.beats.append(message),
             forward_registry=lambda node: node == "forwarded",
         )
 
@@ -141,6 +147,8 @@ class World:
             channels=self.containers,
             dial=self.dial,
             listen=(self.nodes_at.address, 0),
+            on_skew=self.skews.append,
+            clock=lambda: time.time() + self.ahead,
         )
         self.nodes_at.start(agent)
         self.agents.append(agent)

@@ -65,6 +65,16 @@ def test_reports_arrive(world: World) -> None:
     eventually(lambda: reported() == {"shop/web-0", "shop/web-1"}, 5)
 
 
+def test_a_node_finds_out_how_far_its_clock_is_ahead_and_says_so_at_the_next_heartbeat(world: World) -> None:
+    world.ahead = 7.0
+    world.connected_agent()
+    eventually(lambda: world.skews, 3)
+    assert world.skews[0].offset == pytest.approx(7.0, abs=0.1)
+    assert world.skews[0].error < 0.1
+    eventually(lambda: [beat.skew for beat in world.beats if beat.skew], HEARTBEAT + 3)
+    assert world.beats[0].skew is None
+
+
 def test_orders_of_some_megabytes_arrive(world: World) -> None:
     world.connected_agent()
     names = tuple(f"shop/web-{number}" + "x" * 100 for number in range(30_000))

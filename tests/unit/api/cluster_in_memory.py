@@ -16,6 +16,7 @@ from appliance.api.server import all_routes
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import NotPermitted, SpecInvalid
 from appliance.errors import Problem as SpecProblem
+from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
 from appliance.model.cluster import Cluster, User
 from appliance.model.container import Container
@@ -145,6 +146,7 @@ def in_memory() -> Iterator[InMemory]:
         sessions=SessionBook(lambda: 0.0),
         seal=Seal(bytes(KEY_BYTES)),
         measurements=Measurements(state, lambda: 0.0),
+        clocks=Clocks(lambda node, text, warns: None),
         events=events,
         clock=lambda: 1_767_225_600.0,
         read_service=read_service,

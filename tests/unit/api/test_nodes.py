@@ -3,10 +3,12 @@
 import pytest
 
 from appliance.errors import Refused, UsageError
+from appliance.link.messages import Heartbeat
 from appliance.model.container import Container, Resources
 from appliance.model.instance import Instance
 from appliance.model.node import Gpu, NodeFacts, NodeSpec, NodeState, NodeStatus
 from appliance.model.service import Deploy, Revision, Service, ServiceHead
+from appliance.model.skew import Skew
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.store import Put
@@ -126,3 +128,10 @@ def test_why_names_every_node_that_will_not_do(cluster: InMemory) -> None:
     ]
     cluster.run(name)
     assert cluster.ask("GET", f"/api/why/{name}")["nodes"] == []
+
+
+def test_a_nodes_clock_is_shown_and_a_wrong_one_is_said_to_be_wrong(cluster: InMemory) -> None:
+    assert cluster.ask("GET", "/api/nodes/one")["skew"] is None
+    cluster.context.clocks.heard("n1", Heartbeat(clock=0, skew=Skew(offset=-2.5, error=0.001)))
+    assert cluster.ask("GET", "/api/nodes")[0]["skew"] == {"offset": -2.5, "error": 0.001}
+    assert "2.5 s behind the manager's" in cluster.ask("GET", "/api/status")["nodes"][0]["message"]
