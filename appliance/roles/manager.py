@@ -28,6 +28,7 @@ from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
 from appliance.network.directory import directory
 from appliance.network.entry import entry_nodes, entry_rules
+from appliance.network.leases import LeaseMirror
 from appliance.orchestrator.assignments import assignment
 from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
@@ -140,11 +141,13 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         scheduler.wake()
         autoscaler.wake()
         jobs.wake()
+        leases.wake()
 
     election = Election(store, identity.id, lead_changed)
     orchestrator = Orchestrator(store, state, election.term)
     jobs = Jobs(store, state, election.term, time.time)
     scheduler = Scheduler(store, state, election.term, now_text)
+    leases = LeaseMirror(store, state, election.term)
     reports = Reports(state, store)
     measurements = Measurements(state)
     clocks = Clocks(
@@ -227,6 +230,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             jobs,
             scheduler,
             autoscaler,
+            leases,
             reports,
             link,
             dispatch,
