@@ -65,6 +65,10 @@ class Overlay:
         self._peers = tuple(sorted((p for p in peers if p.node != self._node), key=lambda peer: peer.number))
         self._loop.wake()
 
+    def wake(self) -> None:
+        """Look now whether anything is missing; from any thread."""
+        self._loop.wake()
+
     def vtep_mac(self) -> str:
         return vtep_mac(self._node)
 

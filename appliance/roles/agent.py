@@ -34,8 +34,9 @@ from appliance.model.instance import InstanceStatus
 from appliance.model.secret import secrets_used
 from appliance.network.bridge import Bridge
 from appliance.network.directory_book import DirectoryBook
+from appliance.network.kernel_news import KernelNews
 from appliance.network.names import resolver_text
-from appliance.network.overlay import Overlay
+from appliance.network.overlay import DEVICE, Overlay
 from appliance.network.peers import PeerFile
 from appliance.roles import node_sidecars
 from appliance.roles.channels import NodeChannels
@@ -154,7 +155,27 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
-    return Group("agent", [overlay, bridge, status_file, inbox, reporter, supervisor, meter, names, entry_server, link])
+
+    def something_is_gone() -> None:
+        overlay.wake()
+        bridge.wake()
+
+    return Group(
+        "agent",
+        [
+            overlay,
+            bridge,
+            KernelNews(DEVICE, something_is_gone),
+            status_file,
+            inbox,
+            reporter,
+            supervisor,
+            meter,
+            names,
+            entry_server,
+            link,
+        ],
+    )
 
 
 def overlay_of(identity: NodeIdentity, runtime: EngineRuntime) -> Overlay:

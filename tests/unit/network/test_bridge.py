@@ -17,10 +17,19 @@ class NotingEngine(FakeEngine):
 
 def test_the_network_has_the_nodes_part_of_the_overlay_and_follows_the_hosts_mtu() -> None:
     engine, mtu = NotingEngine(), iter([1450, 8950])
-    bridge = Bridge(engine, "10.42.0.0/16", 7, lambda: next(mtu))
+    mended: list[tuple[str, str, int]] = []
+    bridge = Bridge(
+        engine,
+        "10.42.0.0/16",
+        7,
+        lambda: next(mtu),
+        mend=lambda *given: mended.append(given),
+        keep_published=lambda: None,
+    )
     bridge.cycle()
     bridge.cycle()
     assert engine.asked[0] == NetworkSettings(
         name="appliance", bridge="appliance0", subnet="10.42.7.0/24", gateway="10.42.7.1", mtu=1450
     )
     assert engine.asked[1].mtu == 8950
+    assert mended == [("appliance0", "10.42.7.1/24", 1450), ("appliance0", "10.42.7.1/24", 8950)]

@@ -159,3 +159,32 @@ def test_removal_leaves_nothing(hosts: Hosts) -> None:
         hosts.overlay("remove", 1, 2)
     assert "flannel.1" not in hosts.ip(1, "link") + hosts.ip(1, "route")
     assert "APPLIANCE" not in hosts.run(1, "iptables", "-S") + hosts.run(1, "iptables", "-t", "nat", "-S")
+
+
+_MEND = """
+from appliance.network.bridge_device import mend
+mend("appliance0", "10.42.1.1/24", 1450)
+"""
+
+_REACH = """
+import socket
+print(socket.socket().connect_ex(("10.42.1.2", 80)))
+"""
+REFUSED = "111"
+"""ECONNREFUSED: the instance is there, and nothing listens."""
+
+
+def test_a_bridge_that_was_deleted_is_made_anew_with_its_instances(hosts: Hosts) -> None:
+    hosts.ip(1, "link", "set", "port", "name", "veth0123456")
+    hosts.ip(1, "link", "del", "appliance0")
+    for _ in range(2):
+        hosts.run(1, sys.executable, "-c", _MEND)
+    assert "master appliance0" in hosts.ip(1, "link", "show", "veth0123456")
+    assert hosts.run(1, sys.executable, "-c", _REACH).strip() == REFUSED
+
+
+def test_a_bridge_without_its_address_gets_it_back(hosts: Hosts) -> None:
+    hosts.ip(1, "addr", "flush", "dev", "appliance0")
+    hosts.ip(1, "link", "set", "appliance0", "down")
+    hosts.run(1, sys.executable, "-c", _MEND)
+    assert hosts.run(1, sys.executable, "-c", _REACH).strip() == REFUSED
