@@ -125,6 +125,12 @@ def _refuse_unfit(context: Context, node: NodeSpec) -> None:
 def _refuse_unmovable(name: str, deploy: Deploy, wish: MoveWish) -> None:
     if deploy.every_node:
         raise Refused(f"{name} belongs to its node: {deploy.name} runs once on every node.", page="services")
+    if deploy.placement.node:
+        raise Refused(
+            f"{name} is pinned to the node {deploy.placement.node}.",
+            next=f"change `placement` of {deploy.name} in its file",
+            page="placement",
+        )
     kept = [each for each, volume in deploy.volumes.items() if not volume.path and volume.medium != "memory"]
     if kept and not wish.discard_data:
         raise Refused(

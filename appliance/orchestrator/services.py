@@ -89,6 +89,7 @@ def _new(seen: Snapshot, slot: Slot) -> Instance:
         desired="stopped" if slot.name in head.stopped else "running",
         restart=head.restarts.get(slot.name, 0),
         generation=head.generation,
+        move=head.moves[slot.name].number if slot.name in head.moves else 0,
         node=slot.node,
     )
 

@@ -22,6 +22,10 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
+class NotThere(RuntimeError):
+    """The engine has no such thing (any more)."""
+
+
 class EngineApi:
     """One engine; each thread keeps a connection of its own."""
 
@@ -38,7 +42,8 @@ class EngineApi:
         answer = connection.getresponse()
         text = answer.read()
         if answer.status >= 400:
-            raise RuntimeError(f"{method} {url}: {answer.status} {text.decode(errors='replace')}")
+            kind = NotThere if answer.status == 404 else RuntimeError
+            raise kind(f"{method} {url}: {answer.status} {text.decode(errors='replace')}")
         return json.loads(text) if text else None
 
     def run(
@@ -69,7 +74,10 @@ class EngineApi:
         """Running containers whose `label` begins with `prefix`: name -> (id, started, in seconds since 1970)."""
         found = {}
         for container in self.containers(label):
-            details = self.request("GET", f"/containers/{container}/json")
+            try:
+                details = self.request("GET", f"/containers/{container}/json")
+            except NotThere:  # it has been removed meanwhile
+                continue
             if details["Config"]["Labels"][label].startswith(prefix):
                 found[str(details["Name"]).lstrip("/")] = (container, _started_at(details["State"]))
         return found

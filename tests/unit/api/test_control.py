@@ -14,7 +14,7 @@ from appliance.model.container import Container
 from appliance.model.instance import Instance
 from appliance.model.job import Job
 from appliance.model.node import NodeSpec, NodeStatus
-from appliance.model.service import Deploy, Move, Service, ServiceHead, Volume
+from appliance.model.service import Deploy, Move, Placement, Service, ServiceHead, Volume
 from tests.unit.api.cluster_in_memory import NOW, InMemory
 
 WEB = Deploy(name="web", replicas=2, containers={"main": Container(image="appliance/busybox")})
@@ -98,6 +98,12 @@ def test_what_runs_on_every_node_has_no_count_and_does_not_move(cluster: InMemor
         cluster.ask("POST", "/api/services/shop/scale", {"deploy": "web", "replicas": 2})
     with pytest.raises(Refused, match="belongs to its node"):
         cluster.ask("POST", "/api/instances/shop/web-1/move", {})
+
+
+def test_an_instance_that_is_pinned_to_a_node_does_not_move(cluster: InMemory) -> None:
+    cluster.apply(shop_with(placement=Placement(node="one")))
+    with pytest.raises(Refused, match="pinned to the node one"):
+        cluster.ask("POST", "/api/instances/shop/web-0/move", {})
 
 
 def test_a_move_says_where_from_and_where_to(cluster: InMemory) -> None:

@@ -135,3 +135,16 @@ def test_deleting_a_service_ends_although_a_node_was_evicted() -> None:
     assert stage.step() == []
     change(stage, "n1", evicted=True)
     assert stage.step() == [Forget("s/web-0"), ForgetService("s")]
+
+
+def test_an_instance_that_comes_back_after_its_move_is_not_moved_again() -> None:
+    stage = running(deploy("web", 0, 2))
+    stage.want(moves={"s/web-1": Move(number=1, to="n3", away_from="n2")})
+    stage.settle()
+    stage.log.clear()
+    stage.want(scale={"web": 1})
+    stage.settle()
+    stage.want(scale={})
+    stage.settle()
+    assert stage.instances["s/web-1"].move == 1
+    assert not any(isinstance(each, Renew) for each in stage.log)
