@@ -108,14 +108,16 @@ def _rank_row(seen: Snapshot, rank: int, done: bool) -> RankProgress:
 
 def _missing(state: State, seen: Snapshot, name: str) -> str:
     """Empty when the instance is as wished."""
-    head, instance, binding = seen.head, seen.instances.get(name), state.bindings.get(name)
+    head, instance = seen.head, seen.instances.get(name)
+    binding, refusal = state.bindings.get(name), state.refusals.get(name)
     if instance is None or not seen.is_current(instance):
         return f"{name} waits for its turn."
     if name in head.moves and instance.move != head.moves[name].number:
         return f"{name} is being moved."
     if binding is None:
-        refusal = state.refusals.get(name)
         return f"{name} has no node: {refusal.reason}" if refusal else f"{name} waits for a node."
+    if refusal:
+        return f"{name} cannot be updated: {refusal.reason}."
     status = seen.statuses.get(name)
     shown = state_of(binding, status, state.node_status.get(binding.node))
     reason = f": {status.message}" if status and status.message else "."

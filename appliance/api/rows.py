@@ -106,8 +106,8 @@ def _row(
         "generation": instance.generation,
     }
     row |= _observed(status)
-    if refusal and not binding:
-        row["message"] = refusal.reason
+    if refusal:
+        row["message"] = f"it cannot be updated: {refusal.reason}" if binding else refusal.reason
     return row
 
 

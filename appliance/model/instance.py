@@ -60,7 +60,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
     """Where an instance lives, decided once. `ip` is its address in the overlay for good ("" on the host's network).
 
-    `gpus`: ids of the node's GPUs that are its alone.
+    `gpus`: ids of the node's GPUs that are its alone. Both are renewed, on the same node, for a revision that asks for
+    something else.
     """
 
     instance: str
@@ -69,9 +70,14 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
     bound_at: str
     gpus: tuple[str, ...] = ()
 
+    def suits(self, *, host_network: bool, gpus: int) -> bool:
+        """Whether it has what such an instance needs of its node: an address or none, and as many GPUs."""
+        return bool(self.ip) != host_network and len(self.gpus) == gpus
+
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an instance has no node: one sentence for people, and how many nodes each filter turned away."""
+    """Why an instance has no node, or not what its revision asks of the one it has: a sentence for people, and how many
+    nodes each filter turned away."""
 
     instance: str
     reason: str

@@ -7,7 +7,16 @@ from appliance.model.container import Container
 from appliance.model.definition import hooks_of, part, secrets_of
 from appliance.model.instance import Assignment, Binding, Instance, PlannedContainer, PlannedFile
 from appliance.model.job import JobPlan
-from appliance.model.service import Revision
+from appliance.model.service import Deploy, Revision
+
+
+def assignment_now(instance: Instance, binding: Binding, revision: Revision) -> Assignment | None:
+    """None also while the binding lacks what the revision asks of the node: the scheduler is to renew it first, and the
+    node goes on with what it was told."""
+    deploy = part(revision.spec, instance.deploy)
+    if deploy is None or (instance.desired == "running" and not _is_provided(binding, deploy)):
+        return None
+    return assignment(instance, binding, revision)
 
 
 def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assignment | None:
@@ -38,6 +47,11 @@ def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assi
         gpus=binding.gpus,
         metric=deploy.autoscale.metric if deploy.autoscale else None,
     )
+
+
+def _is_provided(binding: Binding, deploy: Deploy) -> bool:
+    gpus = sum(container.resources.gpus for container in deploy.containers.values())
+    return binding.suits(host_network=deploy.host_network, gpus=gpus)
 
 
 def _planned(name: str, container: Container, revision: Revision) -> PlannedContainer:

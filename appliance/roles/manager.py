@@ -29,7 +29,7 @@ from appliance.model.moment import now_text
 from appliance.network.directory import directory
 from appliance.network.entry import entry_nodes, entry_rules
 from appliance.network.leases import LeaseMirror
-from appliance.orchestrator.assignments import assignment
+from appliance.orchestrator.assignments import assignment_now
 from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
 from appliance.orchestrator.gates import gates
@@ -184,7 +184,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         # The registry listens on this node's own loopback already.
         forward_registry=lambda node_id: node_id != identity.id,
     )
-    dispatch = Dispatch(state, link, assignment, lambda *secret: plain_text(state, seal, *secret), gates)
+    dispatch = Dispatch(state, link, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates)
     who_is_where = DirectoryDispatch(state, link, directory)
     entries = EntryDispatch(state, link, entry_rules, entry_nodes)
     sessions = SessionBook(time.monotonic)

@@ -1,4 +1,5 @@
-"""Binds instances that have no node yet, as long as this manager leads."""
+"""Binds instances that have no node yet, and gives those that have one what a new revision asks of it beside, as long
+as this manager leads."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,6 +7,7 @@ from appliance.loop import Loop
 from appliance.model.addresses import instance_addresses
 from appliance.scheduler.inventory import AddressesOf, Inventory
 from appliance.scheduler.need import Need
+from appliance.scheduler.renewal import renew
 from appliance.scheduler.schedule import Outcome, Pending, schedule
 from appliance.store.state import Change, State, await_copy, commit_as_leader
 from appliance.store.store import Expect, Store
@@ -53,17 +55,20 @@ class Scheduler:
         self._loop.wake()
 
     def cycle(self) -> None:
-        """Bind or refuse everything that is pending now. Who does not lead keeps up, to begin at once when it does."""
+        """Bind, renew or refuse all that waits for it. Who does not lead keeps up, to begin at once when it does."""
         term = self._term()
         if term is not None:
             await_copy(self._state.copy, term.revision)
         self._inventory.refresh()
-        pending = self._due()
-        if term is None or not pending:
+        pending, unmet, answered = self._due(), self._inventory.unmet(), self._inventory.answered()
+        if term is None or not (pending or unmet or answered):
             return
+        # Who is there already comes first: it cannot go anywhere else.
+        renewal = renew(unmet, self._inventory.fleet)
         outcome = schedule(pending, self._inventory.fleet, self._now())
-        self._inventory.believe(outcome.placed)
-        commit_as_leader(self._store, self._state.copy, term, self._changes(outcome), independent=True)
+        self._inventory.believe(renewal.placed + outcome.placed)
+        changes = [*self._changes(renewal), *self._changes(outcome), *self._taken_back(answered)]
+        commit_as_leader(self._store, self._state.copy, term, changes, independent=True)
         refused = {refusal.instance for refusal in outcome.refusals}
         self._refused |= {name: need for name, need in pending if name in refused}
 
@@ -89,3 +94,8 @@ class Scheduler:
             name = refusal.instance
             if state.refusals.get(name) != refusal:
                 yield Change((state.refusals.put(name, refusal),), (state.instances.unchanged(name),))
+
+    def _taken_back(self, answered: frozenset[str]) -> Iterator[Change]:
+        state = self._state
+        for name in sorted(answered):
+            yield Change((state.refusals.delete(name),), (state.instances.unchanged(name),))

@@ -116,8 +116,7 @@ def _size(size: int) -> str:
 
 
 def _gpus(need: Need, _: Fleet) -> str:
-    wanted = [f"{count} {model}".strip() for count, model in need.gpus]
-    return f"too few free GPUs for {' and '.join(wanted)}"
+    return f"too few free GPUs for {need.gpus_wanted}"
 
 
 def _stores(need: Need, room: Room, _: Fleet) -> bool:

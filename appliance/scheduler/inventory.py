@@ -34,6 +34,8 @@ class Inventory:
         self._held: dict[str, Holding] = {}
         self._on_node: dict[str, set[str]] = {}
         self._pending: dict[str, Need] = {}
+        self._unmet: set[str] = set()
+        self._answered: set[str] = set()
         self._again: set[str] = set()
         self._needs: dict[tuple[str, int, str, str, str], tuple[Revision, Need | None]] = {}
 
@@ -60,6 +62,15 @@ class Inventory:
         """Instances without a node. Those whose revision is not known (any more) are left for later."""
         return list(self._pending.items())
 
+    def unmet(self) -> list[Holding]:
+        """Of instances that are to run a revision which their bindings do not suit, on nodes that are there."""
+        held = (self._held[name] for name in self._unmet)
+        return [each for each in held if each.binding.node in self.fleet.rooms]
+
+    def answered(self) -> frozenset[str]:
+        """Instances that have all they need and are still said to have been refused it."""
+        return frozenset(name for name in self._answered if self._state.refusals.get(name) is not None)
+
     def need(self, name: str) -> Need | None:
         """Of an instance without a node."""
         return self._pending.get(name)
@@ -70,6 +81,7 @@ class Inventory:
             name = holding.binding.instance
             self._hold(name, holding)
             self._pending.pop(name, None)
+            self._unmet.discard(name)
             self._again.add(name)
 
     def _see_node(self, identifier: str, network: str) -> None:
@@ -103,10 +115,14 @@ class Inventory:
                 self._hold(name, holding)
                 if holding.binding.node in self.fleet.rooms:
                     self.fleet.take(holding)
-        if binding is None and need is not None and instance is not None and instance.desired != "removed":
+        wanted = need is not None and instance is not None and instance.desired != "removed"
+        if binding is None and need is not None and wanted:
             self._pending[name] = need
         else:
             self._pending.pop(name, None)
+        unmet = wanted and holding is not None and not holding.need.is_met_by(holding.binding)
+        _keep(self._unmet, name, unmet)
+        _keep(self._answered, name, binding is not None and not unmet and self._state.refusals.get(name) is not None)
 
     def _holding(self, name: str, binding: Binding, need: Need | None) -> Holding:
         instance, status = self._state.instances.get(name), self._state.instance_status.get(name)
@@ -141,6 +157,13 @@ def _names(touched: frozenset[str] | None, *tables: Table[Any]) -> set[str]:
     if touched is None:
         return {name for table in tables for name in table.all()}
     return {key[len(table.prefix) :] for table in tables for key in touched if key.startswith(table.prefix)}
+
+
+def _keep(names: set[str], name: str, there: bool) -> None:
+    if there:
+        names.add(name)
+    else:
+        names.discard(name)
 
 
 def _is_idle(instance: Instance | None, binding: Binding, status: InstanceStatus | None) -> bool:

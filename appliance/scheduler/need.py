@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from appliance.model.cluster import Image
 from appliance.model.definition import hooks_of, part
-from appliance.model.instance import Instance
+from appliance.model.instance import Binding, Instance
 from appliance.model.service import Affinity, Deploy, Placement, Revision
 
 BY_NODE = "node"
@@ -44,6 +44,15 @@ class Need:
     storage: tuple[tuple[str, int], ...] = ()
     devices: frozenset[str] = frozenset()
     ports: frozenset[NodePort] = frozenset()
+
+    @property
+    def gpus_wanted(self) -> str:
+        """``2 A100 and 1``, for people."""
+        return " and ".join(f"{count} {model}".strip() for count, model in self.gpus)
+
+    def is_met_by(self, binding: Binding) -> bool:
+        """Whether a binding that was made for another revision will do for this one."""
+        return binding.suits(host_network=self.host_network, gpus=sum(count for count, _ in self.gpus))
 
 
 def need_of(instance: Instance, revision: Revision) -> Need | None:
