@@ -1,10 +1,13 @@
 """What is wanted of a service now: read, and changed without losing what somebody else changes meanwhile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+
+import msgspec
 
 from appliance.api.context import Context
 from appliance.errors import Conflict, NotFound
-from appliance.model.service import Revision, ServiceHead
+from appliance.model.service import Revision, Service, ServiceHead
+from appliance.store.state import State
 
 TRIES = 5
 """So often is a change tried whose service somebody else keeps changing."""
@@ -34,6 +37,7 @@ def change_head(context: Context, service: str, change: Callable[[ServiceHead, R
         wanted = change(head, revision)
         if wanted == head:
             return head
+        wanted = pruned(wanted, deploys_of(context.state, wanted, revision.spec))
         try:
             context.commit([services.put(service, wanted)], [unchanged])
         except Conflict:
@@ -46,3 +50,36 @@ def change_head(context: Context, service: str, change: Callable[[ServiceHead, R
 def refuse_deleted(head: ServiceHead) -> None:
     if head.deleted:
         raise Conflict(f"{head.service} is being deleted.", next="try again when `appliance ps` shows it no more")
+
+
+def pruned(head: ServiceHead, deploys: Collection[str]) -> ServiceHead:
+    """The head without what was asked of other deploys and of their instances. Pure.
+
+    What was asked of jobs stays: their counts only ever grow.
+    """
+    return msgspec.structs.replace(
+        head,
+        scale={deploy: count for deploy, count in head.scale.items() if deploy in deploys},
+        restarts={name: count for name, count in head.restarts.items() if _deploy(name) in deploys},
+        stopped=tuple(name for name in head.stopped if _deploy(name) in deploys),
+        moves={name: move for name, move in head.moves.items() if _deploy(name) in deploys},
+    )
+
+
+def deploys_of(state: State, head: ServiceHead, spec: Service) -> frozenset[str]:
+    """Of the spec, of the revision that the service may go back to, and of instances that are there still: a count that
+    is forgotten while its instance lives would restart it."""
+    return frozenset((*spec.deploys, *_deploys_left(state, head)))
+
+
+def _deploys_left(state: State, head: ServiceHead) -> Iterator[str]:
+    yield from (each.deploy for _, each in state.instances.below(f"{head.service}/"))
+    rollout = state.rollouts.get(head.service)
+    for number in (head.revision, rollout.revision, rollout.previous) if rollout else (head.revision,):
+        revision = state.revision(head.service, number)
+        yield from revision.spec.deploys if revision else ()
+
+
+def _deploy(instance: str) -> str:
+    """``web`` of ``shop/web-2``."""
+    return instance.partition("/")[2].rpartition("-")[0]

@@ -4,10 +4,10 @@ import msgspec
 
 from appliance.api import checks
 from appliance.api.context import Context
-from appliance.api.heads import TRIES, current, refuse_deleted
+from appliance.api.heads import TRIES, current, deploys_of, pruned, refuse_deleted
 from appliance.errors import Conflict, NotFound, Refused, SpecInvalid
 from appliance.model.cluster import Image
-from appliance.model.service import Revision, Rollout, Service, ServiceHead, revision_in_effect
+from appliance.model.service import Revision, Service, ServiceHead, revision_in_effect
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.state import State
@@ -80,12 +80,15 @@ def accept(context: Context, wanted: Revision, index: int) -> Accepted:
             return _answer(context, head, wanted, changed=False)
         number = _next_number(context.state, head)
         revision = msgspec.structs.replace(wanted, number=number, created_at=context.now())
-        head = msgspec.structs.replace(head, revision=number)
+        kept = pruned(head, deploys_of(context.state, head, wanted.spec))
+        head = msgspec.structs.replace(kept, revision=number)
         key = keys.revision_key(service, number)
+        expect = [unchanged, Expect(key, 0), *_secrets_kept(context.state, wanted)]
         try:
-            context.commit([Put(key, _fitting(revision)), services.put(service, head)], [unchanged, Expect(key, 0)])
+            context.commit([Put(key, _fitting(revision)), services.put(service, head)], expect)
         except Conflict:
             context.catch_up(services.prefix + service)
+            _look_for_secrets(context, wanted)
         else:
             return _answer(context, head, wanted, changed=True)
     raise Conflict(f"{service} is being changed by others all the time.", next="try again")
@@ -119,15 +122,15 @@ def roll_back(context: Context, service: str, to: int, author: str) -> Accepted:
 
 
 def history(state: State, head: ServiceHead) -> list[dict[str, object]]:
-    """Every revision that is kept, oldest first. `state` is that of its rollout, "" where it is not known any more."""
-    rollout, effective = state.rollouts.get(head.service), in_effect(state, head)
+    """Every revision that is kept, oldest first. `state` is that of its rollout, "" when another followed before its
+    end."""
+    effective = in_effect(state, head)
     return [
         {
             "revision": revision.number,
             "current": revision.number == head.revision,
             "in_effect": effective is not None and revision.number == effective.number,
-            "state": _state(rollout, revision.number),
-            "reason": rollout.reason if rollout and rollout.revision == revision.number else "",
+            **_ending(state, revision),
             "author": revision.author,
             "created_at": revision.created_at,
             "message": revision.message,
@@ -136,12 +139,15 @@ def history(state: State, head: ServiceHead) -> list[dict[str, object]]:
     ]
 
 
-def _state(rollout: Rollout | None, number: int) -> str:
-    if rollout is None:
-        return ""
-    if rollout.revision == number:
-        return rollout.state
-    return "done" if rollout.previous == number else ""
+def _ending(state: State, revision: Revision) -> dict[str, str]:
+    """Its `state` and the `reason`. Releases before kept none but that of the newest and of the last complete one."""
+    newest = state.rollouts.get(revision.service)
+    if newest is not None and newest.revision == revision.number:
+        return {"state": newest.state, "reason": newest.reason}
+    ended = state.outcome(revision.service, revision.number)
+    if ended is not None:
+        return {"state": ended.state, "reason": ended.reason}
+    return {"state": "done" if newest and newest.previous == revision.number else "", "reason": ""}
 
 
 def _refuse_unless_at(state: State, head: ServiceHead, index: int) -> None:
@@ -160,6 +166,34 @@ def _refuse_unless_at(state: State, head: ServiceHead, index: int) -> None:
 def _failed(state: State, head: ServiceHead) -> bool:
     rollout = state.rollouts.get(head.service)
     return rollout is not None and rollout.revision == head.revision and rollout.state == "failed"
+
+
+def _secrets_kept(state: State, wanted: Revision) -> list[Expect]:
+    """The conditions that no version which the revision names is removed before the revision is there."""
+    kept = {name: state.secrets.unchanged(key) for name, key in _secret_keys(wanted).items()}
+    _refuse_removed_meanwhile(wanted, [name for name, expect in kept.items() if not expect.revision])
+    return list(kept.values())
+
+
+def _look_for_secrets(context: Context, wanted: Revision) -> None:
+    """In the store itself: the copy may not know yet that one is gone."""
+    prefix = context.state.secrets.prefix
+    found = {name: context.store.get(prefix + key) for name, key in _secret_keys(wanted).items()}
+    _refuse_removed_meanwhile(wanted, [name for name, entry in found.items() if entry is None])
+
+
+def _refuse_removed_meanwhile(wanted: Revision, names: list[str]) -> None:
+    if names:
+        raise Conflict(
+            f"Secrets of {wanted.service} were removed meanwhile: {', '.join(names)}.",
+            next="apply again, which takes the newest versions",
+            page="secrets",
+        )
+
+
+def _secret_keys(wanted: Revision) -> dict[str, str]:
+    """Name → key within the table of secrets."""
+    return {name: keys.secret_name(wanted.service, name, version) for name, version in wanted.secrets.items()}
 
 
 def _next_number(state: State, head: ServiceHead) -> int:

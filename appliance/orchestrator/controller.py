@@ -8,7 +8,7 @@ from dataclasses import replace
 from appliance.errors import Conflict
 from appliance.loop import Loop
 from appliance.model.moment import now_text
-from appliance.model.service import Revision
+from appliance.model.service import Revision, Rollout
 from appliance.orchestrator.decisions import (
     Alter,
     Create,
@@ -27,7 +27,7 @@ from appliance.orchestrator.services import decide
 from appliance.orchestrator.snapshot import Snapshot
 from appliance.store import keys
 from appliance.store.state import Change, State, await_copy, commit_as_leader
-from appliance.store.store import MOST_OPERATIONS, Delete, Expect, Store
+from appliance.store.store import MOST_OPERATIONS, Delete, Expect, Put, Store
 
 Term = Callable[[], Expect | None]
 """The condition under which this manager leads; None when it does not."""
@@ -196,10 +196,11 @@ class Orchestrator:
             case StartRun(job, number):
                 yield from self._begun(seen, job, seen.revisions[number], head)
             case Record(rollout):
-                yield Change((state.rollouts.put(service, rollout),), (head, state.rollouts.unchanged(service)))
+                yield Change(self._recorded(rollout), (head, state.rollouts.unchanged(service)))
             case ForgetHistory(revisions, secrets):
-                numbers = [Delete(keys.revision_key(service, number)) for number in revisions]
-                yield from _in_chunks([*numbers, *(state.secrets.delete(name) for name in secrets)], head)
+                numbers = [keys.revision_name(service, number) for number in revisions]
+                gone = [table.delete(name) for table in (state.revisions, state.outcomes) for name in numbers]
+                yield from _in_chunks([*gone, *(state.secrets.delete(name) for name in secrets)], head)
             case _:
                 yield from self._forget_service(service, head)
 
@@ -208,6 +209,14 @@ class Orchestrator:
             change = begin(self._state, seen.head.service, job, revision, reason="rank", now=seen.now)
             return [Change(change.operations, (*change.expect, head))]
         return []  # it has begun meanwhile, and that is a change to look at
+
+    def _recorded(self, rollout: Rollout) -> tuple[Put, ...]:
+        """What has ended stays on record when another revision follows."""
+        put = self._state.rollouts.put(rollout.service, rollout)
+        if rollout.state not in ("done", "failed"):
+            return (put,)
+        name = keys.revision_name(rollout.service, rollout.revision)
+        return put, self._state.outcomes.put(name, rollout)
 
     def _traces(self, name: str) -> tuple[Delete, ...]:
         """Of where an instance was."""
@@ -224,7 +233,7 @@ class Orchestrator:
     def _forget_service(self, service: str, head: Expect) -> Iterator[Change]:
         """Its traces first and the head last, so that a break in between is found and finished."""
         state, own = self._state, f"{service}/"
-        tables = (state.revisions, state.secrets, state.autoscale, state.jobs, state.runs)
+        tables = (state.revisions, state.outcomes, state.secrets, state.autoscale, state.jobs, state.runs)
         deletes = [table.delete(name) for table in tables for name, _ in table.below(own)]
         if state.rollouts.get(service) is not None:
             deletes.append(state.rollouts.delete(service))

@@ -10,6 +10,7 @@
 /appliance/revisions/SERVICE/NUMBER                Revision         API (removed by the orchestrator)
 /appliance/secrets/SERVICE/NAME/VERSION            Secret           API (removed by the orchestrator)
 /appliance/rollouts/SERVICE                        Rollout          orchestrator
+/appliance/outcomes/SERVICE/NUMBER                 Rollout          orchestrator (of each revision, once it has ended)
 /appliance/autoscale/SERVICE/DEPLOY                Autoscaled       orchestrator
 /appliance/virtual/SERVICE/DEPLOY                   VirtualAddress   orchestrator
 /appliance/jobs/SERVICE/JOB                        JobState         orchestrator
@@ -33,6 +34,7 @@ SERVICES = ROOT + "services/"
 REVISIONS = ROOT + "revisions/"
 SECRETS = ROOT + "secrets/"
 ROLLOUTS = ROOT + "rollouts/"
+OUTCOMES = ROOT + "outcomes/"
 AUTOSCALE = ROOT + "autoscale/"
 VIRTUAL = ROOT + "virtual/"
 JOBS = ROOT + "jobs/"
@@ -45,8 +47,12 @@ INSTANCE_STATUS = ROOT + "status/instances/"
 
 
 def revision_key(service: str, number: int) -> str:
-    """Zero-padded, so that the store's key order is the order of revisions."""
-    return f"{REVISIONS}{service}/{number:08d}"
+    return REVISIONS + revision_name(service, number)
+
+
+def revision_name(service: str, number: int) -> str:
+    """Within the tables of revisions and of outcomes. Zero-padded, so that the order of keys is that of revisions."""
+    return f"{service}/{number:08d}"
 
 
 def secret_name(service: str, name: str, version: int) -> str:

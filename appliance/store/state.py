@@ -112,6 +112,7 @@ class State:
         self.services = Table(copy, keys.SERVICES, ServiceHead)
         self.secrets = Table(copy, keys.SECRETS, Secret)
         self.rollouts = Table(copy, keys.ROLLOUTS, Rollout)
+        self.outcomes = Table(copy, keys.OUTCOMES, Rollout)
         self.autoscale = Table(copy, keys.AUTOSCALE, Autoscaled)
         self.virtual = Table(copy, keys.VIRTUAL, VirtualAddress)
         self.jobs = Table(copy, keys.JOBS, JobState)
@@ -129,7 +130,11 @@ class State:
         return None if entry is None else decode(entry.value, Cluster, where=entry.key)
 
     def revision(self, service: str, number: int) -> Revision | None:
-        return self.revisions.get(keys.revision_key(service, number)[len(keys.REVISIONS) :])
+        return self.revisions.get(keys.revision_name(service, number))
+
+    def outcome(self, service: str, number: int) -> Rollout | None:
+        """How the rollout of a revision ended; None while it has not."""
+        return self.outcomes.get(keys.revision_name(service, number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.api.revisions import Apply, apply
+from appliance.api.revisions import Apply, accept, apply, propose
 from appliance.errors import Conflict, NotFound, Refused, SpecInvalid
 from appliance.model.container import Container
 from appliance.model.job import Job
-from appliance.model.service import Config, Deploy, Hook, Hooks, Service
+from appliance.model.service import Config, Deploy, Hook, Hooks, Rollout, Service
 from appliance.store import keys
+from appliance.store.store import Delete
 from tests.unit.api.cluster_in_memory import InMemory, read_service
 
 ONE = "shop web 1 appliance/busybox"
@@ -196,3 +197,41 @@ def test_an_unknown_revision_is_not_found(cluster: InMemory) -> None:
     cluster.apply(ONE)
     with pytest.raises(NotFound):
         cluster.ask("GET", "/api/services/shop/revisions/9")
+
+
+def test_history_keeps_how_each_revision_ended(cluster: InMemory) -> None:
+    for text in (ONE, TWO, "shop web 3 appliance/busybox"):
+        cluster.apply(text)
+    failed = Rollout(service="shop", revision=2, state="failed", previous=1, reason="rank 0: it failed")
+    cluster.write(cluster.state.outcomes.put(keys.revision_name("shop", 2), failed))
+    cluster.roll_out("shop", "running", previous=1)
+    found = [(row["state"], row["reason"]) for row in history(cluster)]
+    assert found == [("done", ""), ("failed", "rank 0: it failed"), ("running", "")]
+
+
+def test_a_secret_that_is_removed_while_its_revision_is_on_its_way_ends_the_apply(cluster: InMemory) -> None:
+    cluster.set_secret("shop", "key")
+    wanted = propose(cluster.context, msgspec.json.encode(service(secrets=("key",))).decode(), "", {})
+    stored = cluster.state.secrets.prefix + keys.secret_name("shop", "key", 1)
+    store = cluster.context.store
+
+    def stamp() -> float:
+        """The moment of the revision is asked for after its conditions are known to hold, and before it is written."""
+        store.commit([Delete(stored)])
+        return 0.0
+
+    with pytest.raises(Conflict, match="removed meanwhile: key"):
+        accept(replace(cluster.context, clock=stamp), wanted, 0)
+    assert cluster.state.services.all() == {}
+
+
+def test_an_apply_forgets_what_was_asked_of_a_deploy_that_nothing_is_left_of(cluster: InMemory) -> None:
+    cluster.apply(ONE)
+    cluster.ask("POST", "/api/services/shop/scale", {"deploy": "web", "replicas": 3})
+    cluster.run("shop/web-0")
+    cluster.apply("shop api 1 appliance/busybox")
+    assert cluster.head("shop").scale == {"web": 3}, "its instance is there still"
+    cluster.context.commit([cluster.state.instances.delete("shop/web-0")], [])
+    cluster.apply("shop api 2 appliance/busybox")
+    cluster.apply("shop api 3 appliance/busybox")
+    assert cluster.head("shop").scale == {}

@@ -98,6 +98,16 @@ def test_a_rollout_is_on_record_from_its_begin_to_its_end(leader: Leader) -> Non
     assert (leader.rollout().state, leader.rollout().ended_at) == ("done", NOW)
 
 
+def test_how_a_revision_ended_stays_on_record_until_the_revision_is_forgotten(leader: Leader) -> None:
+    for number in range(1, 23):
+        leader.apply("s", spec(deploy("web", image=f"a:{number}")), number)
+        leader.settle()
+    kept = leader.state.outcomes.all()
+    assert list(kept) == list(leader.state.revisions.all())
+    assert {each.state for each in kept.values()} == {"done"}
+    assert "s/00000001" not in kept
+
+
 def test_a_rollout_fails_by_the_leaders_own_clock_and_asks_to_be_woken_in_time(leader: Leader) -> None:
     leader.apply("s", spec(deploy("web"), rollout={"deadline": 60}))
     leader.orchestrator.cycle()
