@@ -36,6 +36,13 @@ jobs:
 """.replace("CONTAINER", '{image: appliance/busybox, command: [sleep, "100000"]}')
 
 
+AIR = """
+service: air
+deploys:
+  web: {network: NETWORK, stop_grace: 1s, containers: {main: {image: appliance/busybox, command: [sleep, "100000"]}}}
+"""
+
+
 class Nodes:
     """What runs where: by the API's word, and as the engines see it."""
 
@@ -112,6 +119,16 @@ def test_what_belongs_to_its_node_is_not_moved(nodes: Nodes) -> None:
     assert "runs once on every node" in nodes.refusal("move", nodes.rows("each")[0]["instance"])
     assert "roam/fixed-0 is pinned to" in nodes.refusal("move", "roam/fixed-0")
     assert "has data on its node" in nodes.refusal("move", "roam/data-0")
+
+
+def test_an_update_to_the_overlay_gets_an_address_where_it_is(nodes: Nodes) -> None:
+    nodes.cluster.apply(AIR.replace("NETWORK", "host"))
+    (before,) = nodes.cluster.ps("air")
+    nodes.cluster.apply(AIR.replace("NETWORK", "overlay"))
+    (after,) = nodes.cluster.ps("air")
+    assert (before["ip"], after["node"], after["ready"]) == ("", before["node"], True)
+    shown = nodes.say("exec", "air/web-0", "--", "hostname", "-i")
+    assert after["ip"] and shown.split() == [after["ip"]]
 
 
 def test_data_is_left_behind_only_when_a_person_says_so(nodes: Nodes) -> None:
