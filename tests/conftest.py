@@ -7,11 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from appliance.host import mounts
 from tests.lab.engine import Engine
 from tests.lab.etcd import EtcdProcess
 from tests.lab.lab import Lab
 
 _REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """pytest's own, of which nothing stays mounted however the test ends: pytest could not remove it."""
+    yield tmp_path
+    for point in mounts.mounted_below(tmp_path):
+        mounts.unmount(point, lazily=True)
 
 
 @pytest.fixture(scope="session")

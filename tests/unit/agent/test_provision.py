@@ -1,6 +1,6 @@
 """What a container finds besides its image: configs, secrets, and what it is told of itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -68,10 +68,8 @@ class Room:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    yield Room(tmp_path)
-    for point in mounts.mounted_below(tmp_path):
-        mounts.unmount(point)
+def room(tmp_path: Path) -> Room:
+    return Room(tmp_path)
 
 
 def test_configs_and_secrets_are_files_and_environment(room: Room) -> None:

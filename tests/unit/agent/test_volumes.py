@@ -1,6 +1,5 @@
 """Where volumes lie, and what goes with an instance. On real folders and mounts."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,10 +25,8 @@ class Disks:
 
 
 @pytest.fixture
-def disks(tmp_path: Path) -> Iterator[Disks]:
-    yield Disks(tmp_path)
-    for point in mounts.mounted_below(tmp_path):
-        mounts.unmount(point)
+def disks(tmp_path: Path) -> Disks:
+    return Disks(tmp_path)
 
 
 def _with(**volumes: Volume) -> Assignment:

@@ -1,6 +1,5 @@
 """On which disks volumes lie."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,9 @@ from appliance.host import mounts, storage
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Path]:
+def node(tmp_path: Path) -> Path:
     (tmp_path / "volumes").mkdir()
-    yield tmp_path
-    for point in mounts.mounted_below(tmp_path):
-        mounts.unmount(point)
+    return tmp_path
 
 
 def _block(root: Path, number: str, name: str) -> Path:
