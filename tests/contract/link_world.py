@@ -165,7 +165,7 @@ class World:
 
     def connected_agent(self) -> AgentLink:
         agent = self.agent()
-        eventually(lambda: self.manager.connected() == {"node-1"}, 10)
+        eventually(lambda: self.manager.connected() == {"node-1"}, 30)
         return agent
 
     def run[T](self, work: Any) -> Any:

@@ -30,7 +30,7 @@ def test_one_of_two_leads_and_the_other_follows_when_it_stops(store: Store) -> N
     first = Election(store, "m1", lambda: changes.append("m1"))
     second = Election(store, "m2", lambda: changes.append("m2"))
     first.start()
-    eventually(lambda: first.term() is not None, timeout=10)
+    eventually(lambda: first.term() is not None, timeout=30)
     second.cycle()
     assert second.term() is None
     first.stop()

@@ -190,7 +190,7 @@ def test_stopping_what_was_never_started_leaves_it_created(any_engine: Engine) -
 def test_a_running_container_is_removed_with_all_that_runs(any_engine: Engine) -> None:
     events = Collector(any_engine)
     any_engine.remove(_run(any_engine, SLEEPER))
-    eventually(lambda: events.saw("destroy"), timeout=20)
+    eventually(lambda: events.saw("destroy"), timeout=30)
     assert [e.action for e in events.events if e.action in ("die", "destroy")] == ["die", "destroy"]
     events.close()
 
@@ -198,7 +198,7 @@ def test_a_running_container_is_removed_with_all_that_runs(any_engine: Engine) -
 @pytest.mark.parametrize(("command", "code"), [(("true",), 0), (("false",), 1), (_sh("exit 5"), 5)])
 def test_what_ends_by_itself_leaves_its_exit_code(any_engine: Engine, command: tuple[str, ...], code: int) -> None:
     name = _run(any_engine, replace(SLEEPER, command=command))
-    eventually(lambda: _finished(any_engine, name), timeout=20)
+    eventually(lambda: _finished(any_engine, name), timeout=30)
     state = any_engine.inspect(name)
     assert state is not None and state.exit_code == code
 
@@ -207,7 +207,7 @@ def test_an_entrypoint_comes_before_the_command_and_hides_that_of_the_image(any_
     both = _run(any_engine, replace(SLEEPER, entrypoint=("sh", "-c"), command=("exit 4",)))
     alone = _run(any_engine, replace(SLEEPER, name="contract-alone", entrypoint=("true",), command=None))
     of_the_image = _run(any_engine, replace(SLEEPER, name="contract-image", command=None))
-    eventually(lambda: _finished(any_engine, both) and _finished(any_engine, alone), timeout=20)
+    eventually(lambda: _finished(any_engine, both) and _finished(any_engine, alone), timeout=30)
     codes = {state.name: state.exit_code for state in any_engine.list(LABELS)}
     assert codes == {both: 4, alone: 0, of_the_image: None}
 
@@ -261,7 +261,7 @@ def test_a_program_that_is_not_there_is_refused_at_the_start_and_remembered(any_
 def test_events_tell_of_start_and_death(any_engine: Engine) -> None:
     events = Collector(any_engine)
     name = _run(any_engine, replace(SLEEPER, command=_sh("exit 5")))
-    eventually(lambda: events.saw("die"), timeout=20)
+    eventually(lambda: events.saw("die"), timeout=30)
     assert [e.action for e in events.events if e.action in ("start", "die")] == ["start", "die"]
     died = next(e for e in events.events if e.action == "die")
     assert (died.name, died.exit_code, died.labels["appliance.root"]) == (name, 5, "contract")
@@ -276,7 +276,7 @@ def test_events_of_other_containers_are_not_told(any_engine: Engine) -> None:
     any_engine.create(other)
     any_engine.remove(other.name)
     any_engine.remove(_run(any_engine, SLEEPER))
-    eventually(lambda: events.saw("destroy"), timeout=20)
+    eventually(lambda: events.saw("destroy"), timeout=30)
     assert {event.name for event in events.events} == {SLEEPER.name}
     events.close()
 
@@ -298,7 +298,7 @@ def test_what_a_container_is_made_of_arrives_inside(docker: Engine, tmp_path: Pa
         mounts=(BindMount(str(tmp_path / "file"), "/greeting", read_only=True),),
     )
     name = _run(docker, settings)
-    eventually(lambda: _finished(docker, name), timeout=20)
+    eventually(lambda: _finished(docker, name), timeout=30)
     output = b"".join(data for _, data in docker.logs(name, follow=False, tail=None)).decode().splitlines()
     assert output[:4] == ["from the host", "a=b c", "65534", "web-1"]
 
@@ -327,7 +327,7 @@ def test_file_systems_devices_and_rights_arrive_inside(docker: Engine, tmp_path:
         read_only=True,
     )
     name = _run(docker, settings)
-    eventually(lambda: _finished(docker, name), timeout=20)
+    eventually(lambda: _finished(docker, name), timeout=30)
     output = b"".join(data for stream, data in docker.logs(name, follow=False, tail=None) if stream == "stdout")
     lines = ["/scratch 1024", "/dev/shm 2048", "/etc", "device", "capable", "read-only", "not written", "written"]
     assert output.decode().splitlines() == lines
@@ -336,7 +336,7 @@ def test_file_systems_devices_and_rights_arrive_inside(docker: Engine, tmp_path:
 def test_what_was_not_asked_for_is_not_given(docker: Engine) -> None:
     script = "ip link set lo mtu 1400 || test -e /dev/kmsg || exit 9"
     name = _run(docker, replace(SLEEPER, command=_sh(script)))
-    eventually(lambda: _finished(docker, name), timeout=20)
+    eventually(lambda: _finished(docker, name), timeout=30)
     state = docker.inspect(name)
     assert state is not None and state.exit_code == 9
 
@@ -344,7 +344,7 @@ def test_what_was_not_asked_for_is_not_given(docker: Engine) -> None:
 def test_a_stop_sends_the_signal_that_was_asked_for(docker: Engine) -> None:
     script = "trap 'exit 3' INT; echo ready; while true; do sleep 0.1; done"
     name = _run(docker, replace(SLEEPER, command=_sh(script), stop_signal="SIGINT"))
-    eventually(lambda: list(docker.logs(name, follow=False, tail=None)), timeout=20)
+    eventually(lambda: list(docker.logs(name, follow=False, tail=None)), timeout=30)
     docker.stop(name, 10)
     state = docker.inspect(name)
     assert state is not None and state.exit_code == 3
@@ -374,11 +374,11 @@ def test_logs_are_told_apart_cut_and_followed_to_the_end(any_engine: Engine) -> 
 
 def test_a_log_holds_every_run_of_its_container_with_times_if_asked(any_engine: Engine) -> None:
     name = _run(any_engine, replace(SLEEPER, command=_sh(FAIL)))
-    eventually(lambda: _finished(any_engine, name), timeout=20)
+    eventually(lambda: _finished(any_engine, name), timeout=30)
     first = any_engine.inspect(name)
     assert first is not None
     any_engine.start(name)
-    eventually(lambda: _finished(any_engine, name), timeout=20)
+    eventually(lambda: _finished(any_engine, name), timeout=30)
     lines = [data.split() for _, data in any_engine.logs(name, follow=False, tail=None, timestamps=True)]
     assert sorted(text for _, text in lines) == [b"err", b"err", b"out", b"out"]
     assert [at.decode() > first.finished_at for at, _ in lines] == [False, False, True, True]
@@ -573,7 +573,7 @@ def test_a_loaded_image_has_the_id_of_its_config_and_runs_its_command(any_engine
     assert any_engine.image_id("contract/loaded:1") == expected
     assert any("contract/loaded:1" in line for line in told)
     name = _run(any_engine, replace(SLEEPER, image="contract/loaded:1", command=None))
-    eventually(lambda: _finished(any_engine, name), timeout=20)
+    eventually(lambda: _finished(any_engine, name), timeout=30)
     state = any_engine.inspect(name)
     assert state is not None and (state.image_id, state.exit_code) == (expected, 6)
 

@@ -123,7 +123,7 @@ def test_a_watch_delivers_every_later_change_below_its_prefix_in_order(store: St
     store.commit([Put("/b/1", b"")])
     store.commit([Put("/a/2", b""), Delete("/a/1")])
     last = store.commit([Put("/a/3", b"")])
-    eventually(lambda: "/a/3" in seen.names(), timeout=10)
+    eventually(lambda: "/a/3" in seen.names(), timeout=30)
     assert seen.names()[0] == "/a/1"
     assert sorted(seen.names()[1:3]) == ["/a/1", "/a/2"]
     assert seen.names()[3:] == ["/a/3"]
@@ -137,7 +137,7 @@ def test_keys_of_a_lease_vanish_when_it_is_not_renewed(store: Store) -> None:
     store.commit([Put("/leader", b"m1", lease)])
     assert store.renew(lease)
     assert store.get("/leader") is not None
-    eventually(lambda: store.get("/leader") is None, timeout=15)
+    eventually(lambda: store.get("/leader") is None, timeout=30)
     assert not store.renew(lease)
 
 
@@ -159,7 +159,7 @@ def test_a_mirror_reads_its_own_writes_and_tells_subscribers(store: Store) -> No
     assert mirror.wait_for(revision, 10)
     assert [entry.key for entry in mirror.below("/a/")] == ["/a/x1"]
     assert mirror.get("/a/1") is None
-    eventually(lambda: told == ["x"], timeout=10)
+    eventually(lambda: told == ["x"], timeout=30)
     end()
     assert mirror.wait_for(store.commit([Put("/a/x2", b"3")]), 10)
     mirror.stop()
@@ -174,7 +174,7 @@ def test_a_mirror_tells_observers_what_each_key_was_and_is(store: Store) -> None
     mirror.observe(seen.extend)
     store.commit([Put("/a/1", b"2"), Put("/a/2", b"3")])
     store.commit([Delete("/a/2")])
-    eventually(lambda: len(seen) == 3, timeout=10)
+    eventually(lambda: len(seen) == 3, timeout=30)
     mirror.stop()
     told = [(each.key, each.old and each.old.value, each.new and each.new.value) for each in seen]
     assert sorted(told[:2]) == [("/a/1", b"1", b"2"), ("/a/2", None, b"3")]
@@ -277,7 +277,7 @@ def test_over_tls_only_our_own_authority_and_its_clients_are_trusted(tls_endpoin
     store = EtcdStore([tls_endpoint], Credentials(authority.certificate, ours.certificate, ours.key))
     revision = store.commit([Put("/a", b"1")])
     seen = Collector(store.watch("/a", revision - 1))
-    eventually(lambda: seen.names() == ["/a"], timeout=10)
+    eventually(lambda: seen.names() == ["/a"], timeout=30)
     seen.close()
     store.close()
     for trusted, client in ((stranger, ours), (authority, theirs)):

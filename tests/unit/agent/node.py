@@ -225,4 +225,5 @@ def _sleeping(image: str) -> Container:
 
 
 def eventually[T](check: Callable[[], T]) -> T:
-    return waiting.eventually(check, 20.0, every=0.01)
+    """Longer than a busy machine's engine takes for two starts, stops and removals."""
+    return waiting.eventually(check, 60.0, every=0.01)

@@ -47,10 +47,10 @@ def test_a_container_that_is_not_ready_yet_is_not_left_waiting_for_the_probes_pa
 ) -> None:
     health.follow("shop/web-0", (asking(door),))
     health.follow("shop/other-0", (asking(door, kind="live"),))
-    eventually(lambda: health.unwell("shop/other-0"), timeout=10)
+    eventually(lambda: health.unwell("shop/other-0"), timeout=30)
     assert not health.ready("shop/web-0")
     door.listen()
-    eventually(lambda: health.ready("shop/web-0"), timeout=10)
+    eventually(lambda: health.ready("shop/web-0"), timeout=30)
 
 
 def test_what_has_no_probe_is_ready_and_well(health: Health) -> None:
@@ -61,14 +61,14 @@ def test_what_has_no_probe_is_ready_and_well(health: Health) -> None:
 def test_a_live_container_is_believed_until_it_failed_often_enough(health: Health, door: socket.socket) -> None:
     health.follow("shop/web-0", (asking(door, kind="live", failures=2),))
     health.follow("shop/web-1", (asking(door, kind="live", failures=1),))
-    eventually(lambda: health.unwell("shop/web-1"), timeout=10)
+    eventually(lambda: health.unwell("shop/web-1"), timeout=30)
     assert health.unwell("shop/web-0") == frozenset()
 
 
 def test_a_new_run_of_a_container_starts_from_nothing(health: Health, door: socket.socket) -> None:
     door.listen()
     health.follow("shop/web-0", (asking(door),))
-    eventually(lambda: health.ready("shop/web-0"), timeout=10)
+    eventually(lambda: health.ready("shop/web-0"), timeout=30)
     door.close()
     health.follow("shop/web-0", (Target("web", "ready", Probe(tcp=1, port=1, every=HOUR), "127.0.0.1", "2"),))
     assert not health.ready("shop/web-0")
@@ -76,7 +76,7 @@ def test_a_new_run_of_a_container_starts_from_nothing(health: Health, door: sock
 
 def test_what_is_followed_no_longer_counts_no_longer(health: Health, door: socket.socket) -> None:
     health.follow("shop/web-0", (asking(door, kind="live"),))
-    eventually(lambda: health.unwell("shop/web-0"), timeout=10)
+    eventually(lambda: health.unwell("shop/web-0"), timeout=30)
     health.follow("shop/web-0", ())
     assert health.unwell("shop/web-0") == frozenset()
 
@@ -85,11 +85,11 @@ def test_other_probes_wait_for_the_start_probe(health: Health, door: socket.sock
     late, live = asking(door, kind="start", failures=1000), asking(door, kind="live")
     health.follow("shop/web-0", (replace(late, probe=structs.replace(late.probe, every=0.1)), live))
     health.follow("shop/other-0", (live,))
-    eventually(lambda: health.unwell("shop/other-0"), timeout=10)
+    eventually(lambda: health.unwell("shop/other-0"), timeout=30)
     assert health.unwell("shop/web-0") == frozenset()
     assert not health.ready("shop/web-0")
     door.listen()
-    eventually(lambda: health.ready("shop/web-0"), timeout=10)
+    eventually(lambda: health.ready("shop/web-0"), timeout=30)
 
 
 def test_a_start_probe_that_says_no_often_enough_makes_the_container_unwell(
@@ -97,7 +97,7 @@ def test_a_start_probe_that_says_no_often_enough_makes_the_container_unwell(
 ) -> None:
     late = asking(door, kind="start", failures=2)
     health.follow("shop/web-0", (replace(late, probe=structs.replace(late.probe, every=0.2)),))
-    eventually(lambda: health.unwell("shop/web-0"), timeout=10)
+    eventually(lambda: health.unwell("shop/web-0"), timeout=30)
 
 
 def test_a_grpc_server_is_asked_as_the_health_protocol_says() -> None:

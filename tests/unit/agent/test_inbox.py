@@ -22,7 +22,7 @@ def test_orders_are_done_in_the_order_of_arrival(inbox: Inbox) -> None:
     for number in range(100):
         inbox.put(lambda number=number: done.append(number))  # type: ignore[misc]
     inbox.start()
-    eventually(lambda: len(done) == 100, 10)
+    eventually(lambda: len(done) == 100, 30)
     assert done == list(range(100))
 
 
@@ -55,7 +55,7 @@ def test_what_a_full_disk_refused_is_tried_again_before_anything_later(
     inbox.put(lambda: done.append("second"))
     with caplog.at_level(logging.ERROR):
         inbox.start()
-        eventually(lambda: len(done) == 2, 10)
+        eventually(lambda: len(done) == 2, 30)
     assert done == ["first", "second"]
     assert [record.getMessage().count("no space") for record in caplog.records] == [1, 0], "each complaint once"
 

@@ -106,7 +106,7 @@ def test_a_node_tells_what_was_decided_about_it() -> None:
 def test_events_name_nodes_and_are_found_by_their_subject(cluster: InMemory) -> None:
     cluster.run("shop/web-0")
     cluster.run("shop2/web-0")
-    eventually(lambda: len(cluster.ask("GET", "/api/events", subject="shop")["events"]) == 3, timeout=5)
+    eventually(lambda: len(cluster.ask("GET", "/api/events", subject="shop")["events"]) == 3, timeout=30)
     events = cluster.ask("GET", "/api/events", subject="shop")["events"]
     assert {event["subject"] for event in events} == {"shop/web-0"}
     assert {event["node"] for event in events} == {"one"}
@@ -115,7 +115,7 @@ def test_events_name_nodes_and_are_found_by_their_subject(cluster: InMemory) -> 
 
 def test_who_waits_gets_what_comes_next(cluster: InMemory) -> None:
     cluster.run("shop/web-0")
-    eventually(lambda: len(cluster.ask("GET", "/api/events")["events"]) >= 3, timeout=5)
+    eventually(lambda: len(cluster.ask("GET", "/api/events")["events"]) >= 3, timeout=30)
     last = cluster.ask("GET", "/api/events", last="1")["after"]
     answers: list[dict[str, list[dict[str, str]]]] = []
     waiting = threading.Thread(

@@ -77,7 +77,7 @@ def test_a_persons_proxy_does_not_reach_it(layout: Layout, monkeypatch: pytest.M
     release(layout, _RUNS)
     launch.start(layout)
     log = layout.logs / "run.log"
-    assert eventually(log.read_text, 10) == "proxies: [] ['run', '--root']\n"
+    assert eventually(log.read_text, 30) == "proxies: [] ['run', '--root']\n"
 
 
 def test_one_that_ends_at_once_is_reported_with_its_last_words(layout: Layout) -> None:

@@ -90,5 +90,5 @@ def test_what_a_program_does_after_it_was_killed_is_not_seen() -> None:
     engine.stop("stubborn", 10.0)
     state = engine.inspect("stubborn")
     assert state is not None and (state.state, state.exit_code) == ("exited", 137)
-    eventually(lambda: went_on, 10)
+    eventually(lambda: went_on, 30)
     assert engine.inspect("stubborn") == state

@@ -159,9 +159,9 @@ def test_peers_are_sent_again_only_when_they_changed(house: House) -> None:
 
 def test_a_started_dispatch_follows_the_state_by_itself(house: House) -> None:
     house.dispatch.start()
-    eventually(lambda: len(house.outbox.sent) == 6, 5)
+    eventually(lambda: len(house.outbox.sent) == 6, 30)
     house.cluster.bind("s/web-0", "n1")
-    eventually(lambda: any(isinstance(m, Orders) and m.assignments for _, m in house.outbox.sent), 5)
+    eventually(lambda: any(isinstance(m, Orders) and m.assignments for _, m in house.outbox.sent), 30)
 
 
 def test_orders_carry_the_secrets_of_their_assignments(house: House) -> None:

@@ -39,9 +39,9 @@ def test_it_follows_nodes_that_come_change_and_go(cluster: ClusterInMemory) -> N
     dialling.start()
     assert link.targets == {"n2": ("192.0.2.2", 8444)}
     cluster.commit(nodes.put("n3", node(3, "manager")), nodes.put("n2", node(2, "agent")))
-    eventually(lambda: link.targets == {"n3": ("192.0.2.3", 8444)}, 10)
+    eventually(lambda: link.targets == {"n3": ("192.0.2.3", 8444)}, 30)
     cluster.commit(nodes.delete("n3"))
-    eventually(lambda: link.targets == {}, 10)
+    eventually(lambda: link.targets == {}, 30)
     dialling.stop()
     cluster.commit(nodes.put("n2", node(2, "manager")))
     assert link.targets == {}

@@ -64,7 +64,7 @@ def both(layout: Layout) -> tuple[ProcessMark, ProcessMark]:
         agent, manager = role(layout, "agent"), role(layout, "manager")
         return (agent, manager) if agent and manager else None
 
-    found = eventually(started, 20)
+    found = eventually(started, 30)
     assert found
     return found
 
@@ -83,7 +83,7 @@ def test_a_role_that_was_killed_is_started_again_and_the_other_goes_on(layout: L
     with running(layout):
         agent, manager = both(layout)
         os.kill(manager.pid, signal.SIGKILL)
-        eventually(lambda: role(layout, "manager") not in (None, manager), 20)
+        eventually(lambda: role(layout, "manager") not in (None, manager), 30)
         assert role(layout, "agent") == agent and agent.alive()
 
 
@@ -92,7 +92,7 @@ def test_the_roles_do_not_outlive_it_when_it_is_killed(layout: Layout) -> None:
         agent, manager = both(layout)
         process.kill()
         process.wait()
-        eventually(lambda: not agent.alive() and not manager.alive(), 20)
+        eventually(lambda: not agent.alive() and not manager.alive(), 30)
 
 
 def test_a_second_run_is_refused_and_harms_nothing(layout: Layout) -> None:

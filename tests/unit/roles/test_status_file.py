@@ -61,10 +61,10 @@ def test_everybody_may_read_it(node: Node) -> None:
 
 def test_it_follows_changes_and_goes_with_the_agent(node: Node) -> None:
     node.file.start()
-    eventually(node.path.exists, 10)
+    eventually(node.path.exists, 30)
     node.link = LinkState(manager="n-9", since=1.0)
     node.file.wake()
-    eventually(lambda: json.loads(node.path.read_text())["connected"], 10)
+    eventually(lambda: json.loads(node.path.read_text())["connected"], 30)
     node.file.stop()
     assert not node.path.exists()
     node.file.stop()
