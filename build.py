@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--add-image", metavar="FILE.tar", type=Path, action="append", help="carry images of an archive")
     command("up", "build, then start a cluster on this machine: dist/appliance up --yes ...", _up)
     command("lock", "renew all locks with the current versions", _lock)
-    command("test", "linter, types and tests; further words go to pytest", _test)
+    test = command("test", "linter, types and all tests; further words go to one run of pytest instead", _test)
+    test.add_argument("--workers", metavar="N", type=int, default=checks.WORKERS, help="test files run at a time")
     command("bench", "print the measurements; further words go to tests.bench", _bench)
     clean = command("clean", "remove dist/", _clean)
     clean.add_argument("--cache", action="store_true", help="remove the cache as well")
@@ -80,7 +81,7 @@ def _test(options: argparse.Namespace, rest: list[str]) -> int:
     prerequisites.require((*prerequisites.BUILD, *prerequisites.TEST), install=install)
     package = _own_package(options, install=install)
     workshop, _, _ = product.open_workshop(mirror=options.mirror, strict=False)
-    return checks.check(workshop, package, rest)
+    return checks.check(workshop, package, rest, options.workers)
 
 
 def _bench(options: argparse.Namespace, rest: list[str]) -> int:

@@ -7,26 +7,50 @@ from pathlib import Path
 
 from bundle.runtime import Workshop
 from bundle.wheels import test_environment
-from bundle.workshop import CHECKOUT, say, step
+from bundle.workshop import CHECKOUT, cache_root, say, step
+
+QUICK = ("tests/unit", "tests/contract")
+WORKERS = min(4, (os.cpu_count() or 1) + 1)
+"""Test files that run at the same time. One more than cores, because scenarios wait more than they compute."""
 
 
-def check(workshop: Workshop, package: Path, arguments: Sequence[str]) -> int:
-    """Linter, formatter, types, then pytest with `arguments`. Returns the first exit status that is not 0."""
+def check(workshop: Workshop, package: Path, arguments: Sequence[str], workers: int) -> int:
+    """Linter, formatter, types, then the tests. Returns the first exit status that is not 0, and goes no further.
+
+    `arguments` are for one run of pytest, which then does just what they say; without any, all tests run as `parts`
+    has it.
+    """
     with step("test environment"):
         environment = test_environment(workshop)
     ruff = [str(environment / "bin" / "ruff")]
     python = [str(workshop.python), "-s"]
+    pytest = [*python, "-m", "pytest", "-q", "--hypothesis-profile=ci"]
+    runs = {"pytest": list(arguments)} if arguments else parts(workers)
     for name, command in (
         ("ruff check", [*ruff, "check", "."]),
         ("ruff format", [*ruff, "format", "--check", "."]),
         ("mypy --strict", [*python, "-m", "mypy"]),
-        ("pytest", [*python, "-m", "pytest", "-q", *arguments]),
+        *((name, [*pytest, *words]) for name, words in runs.items()),
     ):
         say(f"== {name}")
         status = _run(workshop, environment, package, command)
         if status != 0:
             return status
     return 0
+
+
+def parts(workers: int) -> dict[str, list[str]]:
+    """pytest's arguments for each part of a whole run, in order: what fails quickly comes first.
+
+    Tests of one file stay together and in their order; they share a cluster, or tell one story.
+    """
+    together = [f"--numprocesses={workers}", "--dist=loadfile"]
+    others = ["tests", *(f"--ignore={folder}" for folder in QUICK)]
+    return {
+        "pytest, unit and contract": [*QUICK, *together],
+        "pytest, scenarios": [*others, "-m", "not alone", *together],
+        "pytest, scenarios that run alone": [*others, "-m", "alone"],
+    }
 
 
 def bench(workshop: Workshop, package: Path, arguments: Sequence[str]) -> int:
@@ -38,6 +62,10 @@ def bench(workshop: Workshop, package: Path, arguments: Sequence[str]) -> int:
 
 
 def _run(workshop: Workshop, environment: Path, package: Path, command: Sequence[str]) -> int:
-    settings = workshop.environment([environment], APPLIANCE_PACKAGE=str(package))
+    settings = workshop.environment(
+        [environment],
+        APPLIANCE_PACKAGE=str(package),
+        HYPOTHESIS_STORAGE_DIRECTORY=str(cache_root() / "hypothesis"),
+    )
     settings["PATH"] = os.pathsep.join([str(workshop.python.parent), settings.get("PATH", ""), "/usr/sbin", "/sbin"])
     return subprocess.run(command, cwd=CHECKOUT, env=settings).returncode

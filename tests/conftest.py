@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from appliance.host import mounts
@@ -13,6 +14,11 @@ from tests.lab.etcd import EtcdProcess
 from tests.lab.lab import Lab
 
 _REPOSITORY = Path(__file__).parent.parent
+
+# Without a limit for one example: how long it takes depends on what else the machine does. `build.py test` asks for
+# Hypothesis' own profile "ci" instead, in which the examples are the same each time.
+hypothesis.settings.register_profile("everyday", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("everyday")
 
 
 @pytest.fixture

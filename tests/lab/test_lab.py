@@ -73,11 +73,12 @@ def test_the_next_lab_cleans_up_after_a_killed_one(tmp_path: Path) -> None:
     note = tmp_path / "note"
     lost = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program), str(note)])
     directory = Path(eventually(lambda: note.read_text() if note.exists() else "", timeout=20))
+    assert directory.exists()
     lost.send_signal(signal.SIGKILL)
     lost.wait()
-    assert directory.exists()
     with Lab():
-        assert not directory.exists()
+        # A lab of another test may have been the next one, and be at it.
+        eventually(lambda: not directory.exists(), timeout=30)
 
 
 def _answers(one: Host, other: Host) -> bool:

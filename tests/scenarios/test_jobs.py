@@ -113,7 +113,7 @@ def clock(one_node: Cluster, hits: Hits) -> None:
 def test_killing_the_manager_around_its_start_never_runs_a_once_job_twice(
     one_node: Cluster, hits: Hits, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seed = int(os.environ.get("APPLIANCE_SEED", "3"))
+    seed = int(os.environ.get("SCENARIO_SEED", "3"))
     moments = [sorted(random.Random(seed + turn).uniform(0.0, 1.5) for _ in range(2)) for turn in range(5)]
     for turn, (short, long) in enumerate(moments):
         names = [f"turn{turn}-{which}" for which in ("early", "late")]
@@ -126,7 +126,7 @@ def test_killing_the_manager_around_its_start_never_runs_a_once_job_twice(
             assert hits.of(name) == "x"
             assert len(job_of(one_node, name)["runs"]) == 1
     with capsys.disabled():
-        print(f"\nseed {seed}: manager killed {len(moments)} times, so many s after two applies: {moments}")
+        print(f"\nSCENARIO_SEED={seed}: manager killed {len(moments)} times, so many s after two applies: {moments}")
 
 
 def state_of(cluster: Cluster, service: str) -> str:

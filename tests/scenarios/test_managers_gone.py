@@ -12,6 +12,8 @@ from tests.lab.cluster import Cluster, engine_of, running, up
 from tests.lab.images import docker_archive
 from tests.lab.waiting import eventually
 
+pytestmark = pytest.mark.alone  # seconds are promised here
+
 SPEC = """
 service: keep
 deploys:

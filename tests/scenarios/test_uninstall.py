@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+import pytest
+
 from tests.lab.cluster import Cluster, running, up
 from tests.lab.host import Host
 from tests.lab.waiting import eventually
+
+# Other labs' mounts are seen on every host, and their clusters keep the shared runtime from being removed.
+pytestmark = pytest.mark.alone
 
 
 @dataclass(frozen=True)
