@@ -197,7 +197,8 @@ def test_what_changes_while_it_is_looked_at_is_not_decided_from(leader: Leader) 
     assert leader.state.instances.all()["s/web-0"].desired == "running"
 
 
-def test_a_busy_service_does_not_hold_up_the_others(leader: Leader) -> None:
+def test_a_busy_service_does_not_hold_up_the_others(leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.store.state.LONGEST_LAG", 0.1)
     leader.apply("s", spec(deploy("web")))
     leader.apply("t", spec(deploy("web")))
     leader.mirror.stop()  # the copy does not learn of this change any more
