@@ -149,7 +149,7 @@ def test_a_drain_never_has_more_away_than_allowed_and_says_what_stays(nodes: Nod
     assert "Its deploy runs on every node." in said
     assert "roam/data-0 stays. Its data is on this node, in the volume kept" in said
     assert {row["deploy"] for row in nodes.rows() if row["node"] == nodes.far} == {"each", "data"}
-    eventually(nodes.each_runs_once, timeout=30)
+    eventually(nodes.each_runs_once, timeout=90)
     assert len(nodes.rows("auto")) == 2
 
 
@@ -157,7 +157,7 @@ def test_a_drained_node_takes_nothing_until_it_is_uncordoned(nodes: Nodes) -> No
     assert "it is cordoned" in nodes.refusal("move", "roam/web-0", "--to", nodes.far)
     nodes.say("node", "uncordon", nodes.far)
     nodes.bring_to_far("roam/web-0", "roam/web-1", "roam/lost-0", "roam/auto-0")
-    eventually(nodes.each_runs_once, timeout=30)
+    eventually(nodes.each_runs_once, timeout=90)
 
 
 def test_what_a_cut_off_node_runs_stays_there_unless_its_deploy_says_otherwise(nodes: Nodes) -> None:
@@ -177,7 +177,7 @@ def test_what_a_cut_off_node_runs_stays_there_unless_its_deploy_says_otherwise(n
     assert nodes.home("roam/lost-0") != nodes.far
     assert len(nodes.hosts_of()["lost-0"]) == 2  # nobody could tell the far one
     nodes.heal_far()
-    eventually(nodes.each_runs_once, timeout=30)
+    eventually(nodes.each_runs_once, timeout=90)
     assert nodes.far_containers() == {name: each for name, each in before.items() if not name.startswith("lost")}
 
 
@@ -197,8 +197,8 @@ def test_an_evicted_nodes_instances_start_elsewhere_at_once_but_no_once_job_is_r
         rows = nodes.rows()
         return len(rows) == 12 and all(row["ready"] and row["node"] != nodes.far for row in rows)
 
-    eventually(all_elsewhere, timeout=30)
-    eventually(lambda: len(nodes.hosts_of("batch")["normal-0"]) == 2, timeout=30)
+    eventually(all_elsewhere, timeout=90)
+    eventually(lambda: len(nodes.hosts_of("batch")["normal-0"]) == 2, timeout=60)
     assert nodes.hosts_of("batch")["once-0"] == [nodes.far_host.name]
     assert outcome(nodes, "once") == "unknown"
     assert outcome(nodes, "normal") == ""
@@ -206,12 +206,12 @@ def test_an_evicted_nodes_instances_start_elsewhere_at_once_but_no_once_job_is_r
 
 def test_an_evicted_node_that_returns_stops_what_has_been_placed_elsewhere(nodes: Nodes) -> None:
     nodes.heal_far()
-    eventually(lambda: not nodes.far_containers() and not nodes.far_containers(service="batch"), timeout=30)
+    eventually(lambda: not nodes.far_containers() and not nodes.far_containers(service="batch"), timeout=60)
     assert nodes.each_runs_once()
     assert set(nodes.hosts_of("batch")) == {"normal-0"}
     nodes.say("node", "uncordon", nodes.far)
-    eventually(lambda: nodes.far_containers("each"), timeout=30)
-    eventually(nodes.each_runs_once, timeout=30)
+    eventually(lambda: nodes.far_containers("each"), timeout=60)
+    eventually(nodes.each_runs_once, timeout=90)
 
 
 def outcome(nodes: Nodes, job: str) -> str:
