@@ -96,7 +96,7 @@ def _binding(old: Binding | None, new: Binding | None) -> Iterator[Draft]:
 
 def _refusal(old: Refusal | None, new: Refusal | None) -> Iterator[Draft]:
     if new is not None and (old is None or old.reason != new.reason):
-        yield Draft("placement", new.instance, f"finds no node: {new.reason}", "warning")
+        yield Draft("placement", new.instance, f"finds no room: {new.reason}", "warning")
 
 
 _TROUBLES = ("backoff", "failed")

@@ -82,7 +82,7 @@ def test_placements_and_refusals_are_told() -> None:
     bound = Binding(instance="shop/web-0", node="n1", ip="", bound_at="")
     assert told(keys.BINDINGS, None, bound) == ["shop/web-0 has its node"]
     refused = Refusal(instance="shop/web-0", reason="1 of 1 node is cordoned")
-    assert told(keys.REFUSALS, None, refused) == ["shop/web-0 finds no node: 1 of 1 node is cordoned"]
+    assert told(keys.REFUSALS, None, refused) == ["shop/web-0 finds no room: 1 of 1 node is cordoned"]
     assert told(keys.REFUSALS, refused, refused) == []
 
 
