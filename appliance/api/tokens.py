@@ -1,24 +1,29 @@
 """Join tokens: make, list, revoke. The secret is in the answer to its making and nowhere else."""
 
+import ipaddress
+
 import msgspec
 
 from appliance.api.call import Call, Route
 from appliance.api.context import Context
-from appliance.errors import NotFound, Refused
+from appliance.errors import NotFound, Refused, UsageError
 from appliance.model.cluster import HTTPS_PORT
 from appliance.model.node import Role
 from appliance.security.tokens import create_token
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`address`: of a host that may not call a manager, and is called at the link's port instead."""
+
     role: Role = "agent"
+    address: str = ""
 
 
 def routes(context: Context) -> list[Route]:
     tokens = context.state.tokens
 
     def create(call: Call) -> object:
-        return make_token(context, call.data(NewToken).role)
+        return make_token(context, call.data(NewToken))
 
     def listing(_: Call) -> object:
         return [
@@ -28,6 +33,7 @@ def routes(context: Context) -> list[Route]:
                 "created_at": token.created_at,
                 "expires_at": token.expires_at,
                 "used_by": token.used_by,
+                "address": token.address,
             }
             for token in tokens.all().values()
         ]
@@ -46,21 +52,30 @@ def routes(context: Context) -> list[Route]:
     ]
 
 
-def make_token(context: Context, role: Role) -> dict[str, object]:
+def make_token(context: Context, wish: NewToken) -> dict[str, object]:
     cluster = context.state.cluster()
     if cluster is None:
         raise Refused("The cluster is still being set up.", next="try again in a moment")
-    if role == "manager":
+    if wish.role == "manager":
         raise Refused("This release runs one manager; only agents can join.", next="appliance token create")
+    if wish.address:
+        _check_address(wish.address)
     managers = tuple(
         f"{node.address}:{HTTPS_PORT}" for node in context.state.nodes.all().values() if "manager" in node.roles
     )
-    text, kept = create_token(managers, cluster.ca_fingerprint, role, context.clock())
+    text, kept = create_token(managers, cluster.ca_fingerprint, wish.role, context.clock(), wish.address)
     context.commit([context.state.tokens.put(kept.id, kept)], [context.state.tokens.unchanged(kept.id)])
     return {
         "id": kept.id,
         "token": text,
-        "role": role,
+        "role": wish.role,
         "expires_at": kept.expires_at,
-        "command": f"appliance join {text}",
+        "command": f"appliance join {text}{' --dial manager' if wish.address else ''}",
     }
+
+
+def _check_address(address: str) -> None:
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError as error:
+        raise UsageError(f"{address!r} is no address of a host.", why="an IPv4 address is needed") from error

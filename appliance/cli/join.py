@@ -10,11 +10,12 @@ from appliance.cli.output import Format, format_option, show
 from appliance.cli.up import checked_name
 from appliance.delivery import node_files, pki, preflight
 from appliance.delivery.engine_process import find_host_engine
-from appliance.delivery.join_client import join
+from appliance.delivery.join_client import is_called, join
 from appliance.delivery.package import Package
 from appliance.errors import Refused
 from appliance.host.interfaces import choose_address
 from appliance.host.layout import Layout
+from appliance.model.cluster import LINK_PORT
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import Dial, Role
 from appliance.security.ca import fingerprint
@@ -29,9 +30,7 @@ from appliance.security.tokens import ParsedToken, parse_token
 @click.option(
     "--dial",
     type=click.Choice(["agent", "manager"]),
-    default="agent",
-    show_default=True,
-    help="Which side opens the connection between this node and its managers.",
+    help="Which side opens the connections between this node and its managers (default: as the token says).",
 )
 @click.option("--yes", is_flag=True, help="Never ask.")
 @waive_option
@@ -42,7 +41,7 @@ def command(
     role: Role | None,
     address: str | None,
     name: str | None,
-    dial: Dial,
+    dial: Dial | None,
     yes: bool,
     waive: tuple[str, ...],
     output: Format,
@@ -61,7 +60,8 @@ def command(
             identity = _existing(layout, parsed)
             starting.install(layout, package)
         else:
-            identity = _join(layout, package, parsed, address, name, dial, waivers(waive), yes)
+            wished: Dial = dial or ("manager" if parsed.address else "agent")
+            identity = _join(layout, package, parsed, address, name, wished, waivers(waive), yes)
         starting.start(layout)
         starting.wait_until(layout, "This node", _missing)
     if output == "table":
@@ -92,15 +92,27 @@ def _join(
     waived: dict[str, str],
     yes: bool,
 ) -> NodeIdentity:
-    engine, chosen = find_host_engine(layout), choose_address(address)
+    engine, chosen = find_host_engine(layout), choose_address(address or token.address or None)
     node_name = checked_name(name or starting.default_name())
     host = preflight.Host(layout=layout, role="agent", network=None, own_engine=not engine)
     starting.check_host(host, waived)
     if not yes:
         click.confirm(f"Join the cluster at {', '.join(token.managers)} as {node_name}?", abort=True, err=True)
     starting.install(layout, package)
-    starting.tell(f"asking {', '.join(token.managers)} to be let in")
-    return join(layout, token, name=node_name, name_given=name is not None, address=chosen, dial=dial, engine=engine)
+    if is_called(token, dial):
+        starting.tell(f"waiting at {chosen}:{LINK_PORT} for a manager to call")
+    else:
+        starting.tell(f"asking {', '.join(token.managers)} to be let in")
+    return join(
+        layout,
+        token,
+        name=node_name,
+        name_given=name is not None,
+        address=chosen,
+        dial=dial,
+        engine=engine,
+        tell=starting.tell,
+    )
 
 
 def _missing(seen: starting.Seen) -> str:

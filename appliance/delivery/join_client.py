@@ -7,16 +7,19 @@ import http.client
 import json
 import ssl
 import time
+from collections.abc import Callable
 
 import msgspec
 
 from appliance import VERSION
 from appliance.delivery import pki
+from appliance.delivery.join_call import await_call
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.delivery.node_files import new_id, write_identity
-from appliance.errors import ApplianceError, LinkDown, LocalStateDamaged, Refused
+from appliance.errors import ApplianceError, LinkDown, LocalStateDamaged, Refused, UsageError
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
+from appliance.model.cluster import LINK_PORT
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import Dial
 from appliance.security.ca import fingerprint, one_certificate
@@ -35,23 +38,46 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def join(
-    layout: Layout, token: ParsedToken, *, name: str, name_given: bool, address: str, dial: Dial, engine: str
+    layout: Layout,
+    token: ParsedToken,
+    *,
+    name: str,
+    name_given: bool,
+    address: str,
+    dial: Dial,
+    engine: str,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> NodeIdentity:
-    """Become a node of the token's cluster. Raises Refused with the manager's reason, LinkDown if none answers."""
+    """Become a node of the token's cluster. Raises Refused with the manager's reason, LinkDown if none answers.
+
+    With `dial` "manager" and a token that names this host's address it sends nothing by itself, but waits for a call;
+    `tell` gets a line when somebody else calls. WaitExpired if no manager does.
+    """
     asked = _prepare(layout)
-    request = JoinRequest(
-        token=token.id,
-        secret=token.secret,
-        node_id=asked.node_id,
-        name=name,
-        name_given=name_given,
-        address=address,
-        dial=dial,
-        ssh_key=asked.ssh_key,
-        version=VERSION,
-        clock=time.time(),
-    )
-    authority, answer = _ask_any(token, request)
+
+    def request() -> JoinRequest:
+        return JoinRequest(
+            token=token.id,
+            secret=token.secret,
+            node_id=asked.node_id,
+            name=name,
+            name_given=name_given,
+            address=address,
+            dial=dial,
+            ssh_key=asked.ssh_key,
+            version=VERSION,
+            clock=time.time(),
+        )
+
+    if is_called(token, dial):
+        if address != token.address:
+            raise UsageError(
+                f"The token is for the host at {token.address}, where managers call it.",
+                next="leave --address out, or make another token: appliance token create --dial manager --address IP",
+            )
+        authority, answer = await_call((address, LINK_PORT), token.authority, request, tell)
+    else:
+        authority, answer = _ask_any(token, request())
     pki.write_authority(layout, authority)
     pki.write_host_keys(layout, answer.ssh_authority, answer.host_certificate)
     identity = NodeIdentity(
@@ -70,6 +96,11 @@ def join(
     write_identity(layout, identity)
     layout.join_file.unlink(missing_ok=True)
     return identity
+
+
+def is_called(token: ParsedToken, dial: Dial) -> bool:
+    """Whether the host waits for a manager's call instead of asking."""
+    return dial == "manager" and token.address != ""
 
 
 def _prepare(layout: Layout) -> Asked:

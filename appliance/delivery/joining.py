@@ -97,6 +97,13 @@ class Joiner:
                 next="make a new one on a manager: appliance token create",
                 page="nodes",
             )
+        if token.address and request.address != token.address:
+            raise Refused(
+                f"The join token is for the host at {token.address}.",
+                why=f"this host says that it is at {request.address}",
+                next=f"make one for it on a manager: appliance token create --dial manager --address {request.address}",
+                page="nodes#which-side-dials",
+            )
         skew = request.clock - self._clock()
         if abs(skew) > LARGEST_SKEW:
             raise Refused(

@@ -56,6 +56,8 @@ class JoinToken(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     expires_at: str
     used_by: str = ""
+    address: str = ""
+    """Where managers call the host that is to join, "" : it calls them."""
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,8 @@ from appliance.api.rows import snapshot
 from appliance.api.server import ApiServer
 from appliance.component import Group
 from appliance.delivery import node_files, pki
+from appliance.delivery.calls import Calls
+from appliance.delivery.join_call import Proof
 from appliance.delivery.joining import Joiner
 from appliance.delivery.package import Package
 from appliance.errors import LocalStateDamaged, StoreUnavailable
@@ -193,6 +195,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         entry = mirror.get(keys.LEADER)
         return entry.value.decode() if entry else ""
 
+    joiner = Joiner(state, store, layout, time.time)
     context = Context(
         state=state,
         store=store,
@@ -200,7 +203,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         ca_pem=pki.read_authority(layout).decode(),
         leader=leader,
         bundle_images=frozenset(image.reference for image in package.images()),
-        join=Joiner(state, store, layout, time.time).join,
+        join=joiner.join,
         sessions=sessions,
         seal=seal,
         measurements=measurements,
@@ -220,6 +223,9 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         lambda: snapshot(state, VERSION, leader(), clocks.of),
     )
     dialling = Dialling(state, link)
+    web = layout.pki / "web"
+    proof = Proof(layout.pki / "ca.crt", web / "web.crt", web / "web.key")
+    calls = Calls(state, proof, joiner.join, time.time)
     return Group(
         "manager",
         [
@@ -237,6 +243,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             who_is_where,
             entries,
             dialling,
+            calls,
             live,
             api,
         ],

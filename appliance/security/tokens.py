@@ -24,19 +24,30 @@ _LONGEST = 4096
 
 
 class ParsedToken(msgspec.Struct, frozen=True, kw_only=True):
-    """`managers`: HOST:PORT of the managers' API. `authority`: lower-case hex SHA-256 of the CA certificate (DER)."""
+    """`managers`: HOST:PORT of the managers' API. `authority`: lower-case hex SHA-256 of the CA certificate (DER).
+
+    `address`: where managers call the new host, "" : it calls them.
+    """
 
     id: str
     secret: str
     role: Role
     managers: tuple[str, ...]
     authority: str
+    address: str = ""
 
 
-def create_token(managers: tuple[str, ...], authority: str, role: Role, now: float) -> tuple[str, JoinToken]:
+def create_token(
+    managers: tuple[str, ...], authority: str, role: Role, now: float, address: str = ""
+) -> tuple[str, JoinToken]:
     """The text for a person, and what the store keeps of it. `now` in seconds since the epoch."""
     parsed = ParsedToken(
-        id=secrets.token_hex(6), secret=secrets.token_urlsafe(24), role=role, managers=managers, authority=authority
+        id=secrets.token_hex(6),
+        secret=secrets.token_urlsafe(24),
+        role=role,
+        managers=managers,
+        authority=authority,
+        address=address,
     )
     created = datetime.fromtimestamp(now, UTC)
     kept = JoinToken(
@@ -45,6 +56,7 @@ def create_token(managers: tuple[str, ...], authority: str, role: Role, now: flo
         role=role,
         created_at=_text(created),
         expires_at=_text(created + LIFETIME),
+        address=address,
     )
     body = base64.urlsafe_b64encode(msgspec.json.encode(parsed)).decode().rstrip("=")
     return PREFIX + body, kept

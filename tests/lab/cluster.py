@@ -8,6 +8,7 @@ from typing import Any
 from tests.lab.engine_api import EngineApi
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.lab.one_way import VISITOR_GROUP
 from tests.lab.waiting import eventually
 
 UP_LIMIT = 180.0
@@ -37,9 +38,12 @@ class Cluster:
         eventually(lambda: self.node_state(host) == "ready", timeout=60)
 
     def join_arguments(self, host: Host) -> list[str]:
-        """A command line with a token of its own: a token admits one node."""
-        answer = self.manager.appliance("token", "create", "--role", "agent", "-o", "json").stdout
-        return ["join", token_in(answer), "--yes", "--address", host.address]
+        """A command line with a token of its own: a token admits one node. Where managers dial, nothing else can."""
+        one_way = ["--dial", "manager", "--address", host.address] if self.lab.dial == "manager" else []
+        answer = self.manager.appliance("token", "create", "--role", "agent", *one_way, "-o", "json").stdout
+        if one_way:
+            self.lab.forbid(host, self.manager)
+        return ["join", token_in(answer), "--yes", "--dial", self.lab.dial, "--address", host.address]
 
     def node_state(self, host: Host) -> str:
         nodes = self.manager.ask("status")["nodes"]
@@ -100,7 +104,8 @@ def ca_of(host: Host) -> Path:
 
 def fetch(host: Host, url: str, *options: str | Path, timeout: int = 5) -> str:
     """The body curl gets on this host, or an AssertionError with curl's complaint."""
-    result = host.run("curl", "-sS", "--fail", "--max-time", str(timeout), *options, url, check=False)
+    visitor = ("setpriv", f"--regid={VISITOR_GROUP}", "--clear-groups")
+    result = host.run(*visitor, "curl", "-sS", "--fail", "--max-time", str(timeout), *options, url, check=False)
     assert result.returncode == 0, f"{url} from {host.name}: {result.stderr}"
     return result.stdout
 

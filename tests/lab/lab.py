@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.lab import one_way
 from tests.lab.cgroups import Cgroup
 from tests.lab.host import Host
 
@@ -25,11 +26,14 @@ _SILENT_REGISTRY = "203.0.113.1"  # TEST-NET-3: the switch takes packets to it a
 class Lab:
     """Context manager; on leaving it, everything it made is gone unless `keep` is set (for looking at a failure)."""
 
-    def __init__(self, *, package: Path | None = None, keep: bool = False) -> None:
-        """`package`: the product's file, copied to each host that is added."""
+    def __init__(self, *, package: Path | None = None, keep: bool = False, dial: str = "agent") -> None:
+        """`package`: the product's file, copied to each host that is added. `dial`: how clusters here are joined."""
         self.hosts: list[Host] = []
         self.keep = keep
+        self.dial = dial
         self._package = package
+        self._forbidden: dict[str, tuple[str, ...]] = {}
+        self._dropped: dict[str, int] = {}
         self._uplinks: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -107,6 +111,16 @@ class Lab:
     def heal(self, host: Host) -> None:
         _ip("-n", self._switch, "link", "set", "dev", host.name, "up")
 
+    def forbid(self, host: Host, towards: Host) -> None:
+        """Make the way between them one-way, also after a reboot: `towards` may begin to talk to `host` only."""
+        self._forbidden[host.name] = (towards.address,)
+        one_way.forbid(host.namespace, self._forbidden[host.name])
+
+    def dropped(self) -> dict[str, int]:
+        """Host → packets by which it tried to go the forbidden way."""
+        now = {host.name: one_way.dropped(host.namespace) for host in self.hosts if host.name in self._forbidden}
+        return {name: self._dropped.get(name, 0) + now.get(name, 0) for name in self._forbidden}
+
     def reboot(self, host: Host) -> None:
         """Power off and on: no process, mount, interface, rule or cgroup survives; the disk does. Starts nothing."""
         host.power_off()
@@ -123,8 +137,12 @@ class Lab:
         _ip("-n", host.namespace, "link", "set", "eth0", "up")
         if uplink := self._uplinks[host.name]:
             _ip("-n", host.namespace, "route", "add", "default", "via", uplink)
+        if towards := self._forbidden.get(host.name):
+            one_way.forbid(host.namespace, towards)
 
     def _unplug(self, host: Host) -> None:
+        if host.name in self._forbidden:
+            self._dropped[host.name] = self._dropped.get(host.name, 0) + one_way.dropped(host.namespace)
         _ip("-n", self._switch, "link", "del", "dev", host.name)
         _ip("netns", "del", host.namespace)
 

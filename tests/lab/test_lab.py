@@ -84,3 +84,15 @@ def test_the_next_lab_cleans_up_after_a_killed_one(tmp_path: Path) -> None:
 def _answers(one: Host, other: Host) -> bool:
     ping = one.run("busybox", "ping", "-c1", "-W1", other.address, check=False)
     return ping.returncode == 0
+
+
+def test_a_one_way_network_drops_and_counts_what_a_host_begins() -> None:
+    with Lab() as lab:
+        inside, outside = lab.host("inside"), lab.host("outside")
+        lab.forbid(inside, outside)
+        assert not _answers(inside, outside)
+        assert lab.dropped() == {"inside": 1}
+        assert _answers(outside, inside)
+        lab.reboot(inside)
+        assert not _answers(inside, outside)
+        assert lab.dropped() == {"inside": 2}

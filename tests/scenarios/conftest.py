@@ -1,5 +1,6 @@
 """Clusters that the tests of one story share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,22 @@ from appliance.cli import COMMANDS
 from tests.lab.cluster import Cluster
 from tests.lab.lab import Lab
 
+BOTH_WAYS = ("test_three_hosts", "test_managers_gone")
+"""The stories that every run tells in both dial modes; APPLIANCE_DIAL=manager tells them all in the other."""
+
 
 @pytest.fixture(scope="module")
-def lab(package: Path) -> Iterator[Lab]:
-    """A lab whose hosts all hold a copy of the package."""
-    with Lab(package=package) as lab:
+def dial() -> str:
+    """Which side opens connections; see `pytest_generate_tests`."""
+    return os.environ.get("APPLIANCE_DIAL", "agent")
+
+
+@pytest.fixture(scope="module")
+def lab(package: Path, dial: str) -> Iterator[Lab]:
+    """A lab whose hosts all hold a copy of the package. Where managers dial, no agent may even have tried to."""
+    with Lab(package=package, dial=dial) as lab:
         yield lab
+        assert not any(lab.dropped().values()), f"agents began to talk to the manager: {lab.dropped()}"
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +41,12 @@ def three_nodes(one_node: Cluster) -> Cluster:
     for name in ("a1", "a2"):
         one_node.join(one_node.lab.host(name))
     return one_node
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    both = metafunc.module.__name__.rpartition(".")[2] in BOTH_WAYS and "APPLIANCE_DIAL" not in os.environ
+    if both and "dial" in metafunc.fixturenames:
+        metafunc.parametrize("dial", ["agent", "manager"], scope="module")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

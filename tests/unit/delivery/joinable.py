@@ -51,9 +51,9 @@ class Joinable:
     def state(self) -> State:
         return self.cluster.state
 
-    def token(self, *managers: str, role: Role = "agent") -> ParsedToken:
+    def token(self, *managers: str, role: Role = "agent", address: str = "") -> ParsedToken:
         at = managers or ("127.0.0.1:1",)
-        text, kept = create_token(at, fingerprint(self.authority), role, self.clock.now)
+        text, kept = create_token(at, fingerprint(self.authority), role, self.clock.now, address)
         self.cluster.write(self.state.tokens.put(kept.id, kept))
         return parse_token(text)
 
