@@ -23,6 +23,7 @@ from appliance.api import (
     problems,
     secrets,
     services,
+    time_servers,
     tokens,
     top,
     users,
@@ -59,6 +60,7 @@ def all_routes(context: Context) -> list[Route]:
         *secrets.routes(context),
         *tokens.routes(context),
         *join.routes(context),
+        *time_servers.routes(context),
         *users.routes(context),
     ]
     return [*found, *openapi.routes(context.version, found)]

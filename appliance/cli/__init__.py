@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job": ("job", "List, run, retry and cancel jobs"),
     "why": ("why", "Explain the state of a service, an instance, a job or a node"),
     "node": ("node", "List, label and cordon nodes"),
+    "time": ("time", "Say which time servers the cluster follows"),
     "image": ("image", "Load, list and remove images"),
     "secret": ("secret", "Set, list and remove the secrets of services"),
     "token": ("token", "Make, list and revoke join tokens"),

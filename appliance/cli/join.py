@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from appliance.cli import starting
-from appliance.cli.node_options import layout_of, root_option, waive_option, waivers
+from appliance.cli.node_options import clock_option, layout_of, root_option, waive_option, waivers
 from appliance.cli.output import Format, format_option, show
 from appliance.cli.up import checked_name
 from appliance.delivery import node_files, pki, preflight
@@ -17,7 +17,7 @@ from appliance.host.interfaces import choose_address
 from appliance.host.layout import Layout
 from appliance.model.cluster import LINK_PORT
 from appliance.model.identity import NodeIdentity
-from appliance.model.node import Dial, Role
+from appliance.model.node import Clock, Dial, Role
 from appliance.security.ca import fingerprint
 from appliance.security.tokens import ParsedToken, parse_token
 
@@ -32,6 +32,7 @@ from appliance.security.tokens import ParsedToken, parse_token
     type=click.Choice(["agent", "manager"]),
     help="Which side opens the connections between this node and its managers (default: as the token says).",
 )
+@clock_option
 @click.option("--yes", is_flag=True, help="Never ask.")
 @waive_option
 @format_option
@@ -42,6 +43,7 @@ def command(
     address: str | None,
     name: str | None,
     dial: Dial | None,
+    clock: Clock | None,
     yes: bool,
     waive: tuple[str, ...],
     output: Format,
@@ -61,7 +63,7 @@ def command(
             starting.install(layout, package)
         else:
             wished: Dial = dial or ("manager" if parsed.address else "agent")
-            identity = _join(layout, package, parsed, address, name, wished, waivers(waive), yes)
+            identity = _join(layout, package, parsed, address, name, wished, clock, waivers(waive), yes)
         starting.start(layout)
         starting.wait_until(layout, "This node", _missing)
     if output == "table":
@@ -89,6 +91,7 @@ def _join(
     address: str | None,
     name: str | None,
     dial: Dial,
+    clock: Clock | None,
     waived: dict[str, str],
     yes: bool,
 ) -> NodeIdentity:
@@ -111,6 +114,7 @@ def _join(
         address=chosen,
         dial=dial,
         engine=engine,
+        clock=starting.clock_of(clock),
         tell=starting.tell,
     )
 

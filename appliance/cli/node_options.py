@@ -31,6 +31,15 @@ def waive_option[F: Callable[..., Any]](function: F) -> F:
     )(function)
 
 
+def clock_option[F: Callable[..., Any]](function: F) -> F:
+    """Adds `--clock`, passed as `clock`; None where nobody said."""
+    return click.option(
+        "--clock",
+        type=click.Choice(["ours", "host"]),
+        help="Who sets this host's clock, the appliance or the host.  [default: ours, unless a time daemon runs]",
+    )(function)
+
+
 def waivers(given: tuple[str, ...]) -> dict[str, str]:
     """Check name → reason; raises UsageError for one without a reason."""
     result = {}

@@ -17,8 +17,10 @@ from appliance.delivery.journal import record
 from appliance.delivery.package import Package
 from appliance.delivery.takedown import remember_root
 from appliance.errors import Refused, WaitExpired
+from appliance.host.clock import time_daemon
 from appliance.host.layout import Layout
 from appliance.host.lock import only_one
+from appliance.model.node import Clock
 
 READY_WITHIN = 150.0
 """Seconds until a start is given up; the work itself goes on."""
@@ -57,6 +59,16 @@ def check_host(host: preflight.Host, waived: dict[str, str]) -> None:
     for finding in findings:
         if finding.outcome == "waived":
             record(host.layout, f"preflight check {finding.name} ({finding.found}) {finding.next}")
+
+
+def clock_of(chosen: Clock | None) -> Clock:
+    """Who is to set this host's clock: what a person chose, else whoever does already."""
+    if chosen is not None:
+        return chosen
+    daemon = time_daemon()
+    if daemon:
+        tell(f"{daemon} keeps this host's clock, so the appliance leaves it alone (--clock ours: it sets it as well)")
+    return "host" if daemon else "ours"
 
 
 def install(layout: Layout, package: Package) -> None:

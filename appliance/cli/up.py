@@ -7,7 +7,7 @@ import click
 
 from appliance.cli import starting
 from appliance.cli.client import Client
-from appliance.cli.node_options import layout_of, root_option, waive_option, waivers
+from appliance.cli.node_options import clock_option, layout_of, root_option, waive_option, waivers
 from appliance.cli.output import Format, format_option, show
 from appliance.delivery import launch, node_files, preflight
 from appliance.delivery.engine_process import find_host_engine
@@ -17,7 +17,8 @@ from appliance.host.interfaces import choose_address
 from appliance.host.layout import Layout
 from appliance.model.addresses import parse_network
 from appliance.model.identity import NodeIdentity
-from appliance.model.node import NODE_NAME
+from appliance.model.node import NODE_NAME, Clock
+from appliance.model.time_servers import parse_time_servers
 from appliance.roles.founding import ADMIN, Wish, found, write_sidecars
 
 
@@ -26,6 +27,8 @@ from appliance.roles.founding import ADMIN, Wish, found, write_sidecars
 @click.option("--name", help="Name of this node (default: the host's name).")
 @click.option("--cluster", "cluster_name", help="Name of the cluster (default: the node's name).")
 @click.option("--network", help=f"Range for instances, a private /16.  [default: {node_files.DEFAULT_NETWORK}]")
+@click.option("--ntp", multiple=True, metavar="SERVER", help="A time server of the site; may be given several times.")
+@clock_option
 @click.option("--yes", is_flag=True, help="Never ask.")
 @waive_option
 @format_option
@@ -35,6 +38,8 @@ def command(
     name: str | None,
     cluster_name: str | None,
     network: str | None,
+    ntp: tuple[str, ...],
+    clock: Clock | None,
     yes: bool,
     waive: tuple[str, ...],
     output: Format,
@@ -50,7 +55,8 @@ def command(
             if not launch.running(layout):  # a running agent keeps its own copy of them
                 write_sidecars(layout, identity, package)
         else:
-            _found(layout, package, address, name, cluster_name, network, waivers(waive), yes)
+            servers = parse_time_servers(ntp)
+            _found(layout, package, address, name, cluster_name, network, servers, clock, waivers(waive), yes)
         starting.start(layout)
         client = Client(layout.root)
         starting.wait_until(layout, "This node", lambda seen: _missing(client, seen))
@@ -90,6 +96,8 @@ def _found(
     name: str | None,
     cluster_name: str | None,
     network: str | None,
+    time_servers: tuple[str, ...],
+    clock: Clock | None,
     waived: dict[str, str],
     yes: bool,
 ) -> None:
@@ -102,6 +110,8 @@ def _found(
         address=choose_address(address),
         network=wished,
         engine=find_host_engine(layout),
+        clock=starting.clock_of(clock),
+        time_servers=time_servers,
     )
     host = preflight.Host(layout=layout, role="manager", network=wished, own_engine=not wish.engine)
     starting.check_host(host, waived)

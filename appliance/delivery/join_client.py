@@ -21,7 +21,7 @@ from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 from appliance.model.cluster import LINK_PORT
 from appliance.model.identity import NodeIdentity
-from appliance.model.node import Dial
+from appliance.model.node import Clock, Dial
 from appliance.security.ca import fingerprint, one_certificate
 from appliance.security.tokens import ParsedToken
 
@@ -46,6 +46,7 @@ def join(
     address: str,
     dial: Dial,
     engine: str,
+    clock: Clock,
     tell: Callable[[str], None] = lambda text: None,
 ) -> NodeIdentity:
     """Become a node of the token's cluster. Raises Refused with the manager's reason, LinkDown if none answers.
@@ -92,6 +93,7 @@ def join(
         network=answer.network,
         managers=answer.managers,
         engine=engine,
+        clock=clock,
     )
     write_identity(layout, identity)
     layout.join_file.unlink(missing_ok=True)

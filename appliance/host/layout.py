@@ -113,6 +113,11 @@ class Layout:
         return self.var / "names"
 
     @property
+    def clock(self) -> Path:
+        """What the ntp sidecar knows of the clock, and where it listens for more."""
+        return self.var / "clock"
+
+    @property
     def peers_file(self) -> Path:
         """The other nodes as this one last heard of them."""
         return self.var / "peers.json"

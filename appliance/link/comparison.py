@@ -23,7 +23,7 @@ class _Answer(NamedTuple):
 
 
 class Comparison:
-    """`clock` is the wall clock (seconds since 1970), `tick` the monotonic one (seconds since whenever)."""
+    """`clock` is the wall clock (seconds since 1970), `tick` one that nobody sets (since whenever)."""
 
     def __init__(self, clock: Callable[[], float], tick: Callable[[], float]) -> None:
         self._clock = clock

@@ -13,6 +13,7 @@ from appliance.loop import Loop
 from appliance.model.instance import Assignment
 from appliance.model.node import Peer
 from appliance.model.secret import secrets_used
+from appliance.store import keys
 from appliance.store.state import State
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,8 @@ class Dispatch:
             state.node_status,
             state.instance_status,
         )
-        for table in tables:
-            self._unsubscribe.append(table.subscribe(self._loop.wake))
+        self._unsubscribe = [table.subscribe(self._loop.wake) for table in tables]
+        self._unsubscribe.append(state.copy.subscribe(keys.CLUSTER, self._loop.wake))
         self._loop.start()
 
     def stop(self) -> None:
@@ -140,7 +141,8 @@ class Dispatch:
             for node in self._state.nodes.all().values()
             if node.id in statuses and statuses[node.id].vtep_mac
         )
-        now = Peers(peers=peers)
+        cluster = self._state.cluster()
+        now = Peers(peers=peers, time_servers=cluster.time_servers if cluster else ())
         if now != self._peers:
             self._peers = now
 

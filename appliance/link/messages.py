@@ -69,9 +69,10 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
 
 
 class Peers(msgspec.Struct, frozen=True, kw_only=True, tag="peers"):
-    """All nodes of the overlay, this one included."""
+    """All nodes of the overlay, this one included, and the site's time servers (`Cluster.time_servers`)."""
 
     peers: tuple[Peer, ...]
+    time_servers: tuple[str, ...] = ()
 
 
 class Gates(msgspec.Struct, frozen=True, kw_only=True, tag="gates"):

@@ -24,10 +24,11 @@ SYSTEM_SERVICE = "system"
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """Written once by `up`.
+    """Written by `up`.
 
     `network` is the address range of the overlay in CIDR form; node number N uses its Nth /24.
-    `ca_fingerprint` is the lower-case hex SHA-256 of the CA certificate in DER form.
+    `ca_fingerprint` is the lower-case hex SHA-256 of the CA certificate in DER form. `time_servers`: names or addresses
+    of the site's NTP servers, which the managers follow.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     ca_fingerprint: str
     created_at: str
+    time_servers: tuple[str, ...] = ()
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import msgspec
 
 from appliance.model.cluster import Cluster, User
-from appliance.model.node import Dial, NodeSpec, Role
+from appliance.model.node import Clock, Dial, NodeSpec, Role
 
 
 class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +20,7 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     network: str
     managers: tuple[str, ...]
     engine: str = ""
+    clock: Clock = "host"
 
 
 class FirstState(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ import msgspec
 
 Role = Literal["manager", "agent"]
 Dial = Literal["agent", "manager"]
+Clock = Literal["ours", "host"]
+"""Who keeps a node's clock: the ntp sidecar, or whatever the host does by itself."""
 NodeState = Literal["ready", "unreachable", "joining"]
 
 NODE_ID = re.compile(r"n-[0-9a-f]{12}")

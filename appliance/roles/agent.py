@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
+from appliance.agent.clock_feed import ClockFeed
 from appliance.agent.files import InstanceFiles
 from appliance.agent.images import EngineImages
 from appliance.agent.inbox import Inbox
@@ -42,6 +43,7 @@ from appliance.roles import node_sidecars
 from appliance.roles.channels import NodeChannels
 from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
+from appliance.sidecars import ntp
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     def peers_changed(peers: Peers) -> None:
         overlay.reconcile(peers.peers)
         inbox.put(lambda: peer_file.write(peers.peers))
+        time_server.hear(peers)
 
     def take_news(news: DirectoryNews) -> None:
         directory.take(
@@ -136,6 +139,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         dial=identity.dial,
         listen=(identity.address, LINK_PORT),
         usage=lambda: meter.newest(),
+        on_skew=lambda skew: clock_feed.tell(skew, time.time()),
     )
     reporter = Reporter(report)
     supervisor = Supervisor(
@@ -152,6 +156,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     )
     entry_server = node_sidecars.entry_server(engine, book, layout, identity, package)
     names = node_sidecars.name_server(book, layout, identity, package, directory)
+    time_server = node_sidecars.TimeServer(book, layout, identity, package)
+    clock_feed = ClockFeed(layout.clock / ntp.LINK_SOCKET)
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
@@ -173,6 +179,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             meter,
             names,
             entry_server,
+            time_server,
             link,
         ],
     )

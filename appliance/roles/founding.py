@@ -15,7 +15,7 @@ from appliance.host.layout import Layout
 from appliance.model.cluster import HTTPS_PORT, LINK_PORT, Cluster, User
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import text_of_seconds
-from appliance.model.node import NodeSpec
+from appliance.model.node import Clock, NodeSpec
 from appliance.security.accounts import hash_password, new_password
 from appliance.security.ca import fingerprint
 from appliance.sidecars.manager_sidecars import manager_sidecars
@@ -26,13 +26,18 @@ FIRST_NUMBER = 1
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person decides about a new cluster. `engine`: socket of the host's own engine, "" : ours."""
+    """What a person decides about a new cluster. `engine`: socket of the host's own engine, "" : ours.
+
+    `time_servers` as in Cluster, `clock` as in NodeIdentity.
+    """
 
     cluster_name: str
     node_name: str
     address: str
     network: str
     engine: str
+    clock: Clock
+    time_servers: tuple[str, ...] = ()
 
 
 def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
@@ -53,8 +58,10 @@ def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
         network=wish.network,
         managers=(f"{wish.address}:{LINK_PORT}",),
         engine=wish.engine,
+        clock=wish.clock,
     )
-    node_files.write_first_state(layout, _first_state(identity, fingerprint(authority), hash_password(password), now))
+    first = _first_state(identity, fingerprint(authority), hash_password(password), now, wish.time_servers)
+    node_files.write_first_state(layout, first)
     write_sidecars(layout, identity, package)
     node_files.write_identity(layout, identity)
     return identity
@@ -82,7 +89,9 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
         book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
 
 
-def _first_state(identity: NodeIdentity, authority: str, password: str, now: float) -> FirstState:
+def _first_state(
+    identity: NodeIdentity, authority: str, password: str, now: float, time_servers: tuple[str, ...]
+) -> FirstState:
     moment = text_of_seconds(now, "seconds")
     return FirstState(
         cluster=Cluster(
@@ -92,6 +101,7 @@ def _first_state(identity: NodeIdentity, authority: str, password: str, now: flo
             network=identity.network,
             ca_fingerprint=authority,
             created_at=moment,
+            time_servers=time_servers,
         ),
         admin=User(name=ADMIN, password=password, created_at=moment),
         node=NodeSpec(

@@ -1,13 +1,10 @@
 """The dns sidecar: answers names on every node, for the node's instances, from files that the agent keeps."""
 
-import hashlib
 from collections.abc import Sequence
-
-from msgspec.structs import replace
 
 from appliance.model.container import Probe
 from appliance.model.instance import Mount
-from appliance.sidecars.sidecar import Sidecar, sidecar
+from appliance.sidecars.sidecar import Sidecar, remade_by_files, sidecar
 
 DNS_PORT = 53
 CONFIG = "dnsmasq.conf"
@@ -34,10 +31,7 @@ def dns(
         ready=Probe(exec=("/usr/sbin/dnsmasq", "--test", f"--conf-file=/config/{CONFIG}"), every=30.0, timeout=5.0),
         files={CONFIG: (text, 0o644)},
     )
-    # Its configuration is read at the start only, so another one makes another container.
-    container = made.assignment.containers[0]
-    spec = replace(container.spec, env={"CONFIGURATION": hashlib.sha256(text.encode()).hexdigest()[:16]})
-    return Sidecar(replace(made.assignment, containers=(replace(container, spec=spec),)), made.files)
+    return remade_by_files(made)
 
 
 def _lines(address: str, domain: str, reverse: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What every sidecar's file yields: an instance for the supervisor, and the configuration files it reads."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -52,3 +53,11 @@ def sidecar(
         stop_grace=10.0,
     )
     return Sidecar(assignment, files or {})
+
+
+def remade_by_files(made: Sidecar) -> Sidecar:
+    """For one that reads its configuration at the start only: another configuration makes another container."""
+    text = "".join(text for text, _ in made.files.values())
+    (planned,) = made.assignment.containers
+    spec = replace(planned.spec, env={"CONFIGURATION": hashlib.sha256(text.encode()).hexdigest()[:16]})
+    return Sidecar(replace(made.assignment, containers=(replace(planned, spec=spec),)), made.files)

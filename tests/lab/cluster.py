@@ -28,12 +28,14 @@ class Cluster:
         return self.hosts[0]
 
     def start(self, host: Host) -> None:
+        """Also waits for the sidecar that a node makes only once its manager has told it of the others."""
         self.hosts.append(host)
         self.up = up(host)
+        eventually(lambda: engine_of(host).running("appliance.instance", "system/ntp-"), timeout=60)
 
-    def join(self, host: Host) -> None:
+    def join(self, host: Host, *options: str) -> None:
         """Join `host` as an agent and wait until the cluster sees it ready."""
-        host.appliance(*self.join_arguments(host), timeout=UP_LIMIT)
+        host.appliance(*self.join_arguments(host), *options, timeout=UP_LIMIT)
         self.hosts.append(host)
         eventually(lambda: self.node_state(host) == "ready", timeout=60)
 

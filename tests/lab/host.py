@@ -16,6 +16,8 @@ from typing import IO, Any
 
 from tests.lab.cgroups import Cgroup, hierarchies
 
+_CLOCK_IS_SHARED = ("setpriv", "--bounding-set=-sys_time")
+"""Nothing on a lab host may set the clock: it is the machine's."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -80,11 +82,18 @@ class Host:
             _furnish(self._files)
         self._cgroup.create()
         cgroups = "\n".join(f"{h.path} {h.kind} {h.options}" for h in hierarchies())
+        nsenter = [*_CLOCK_IS_SHARED, "nsenter", f"--net=/run/netns/{self.namespace}"]
         unshare = ["unshare", "--mount", "--pid", "--uts", "--cgroup", "--fork", "--kill-child"]
         boot = ["/bin/sh", str(Path(__file__).with_name("boot.sh"))]
         arguments = [self.name, str(self.directory), str(self._files if self.bare else "/"), cgroups]
         self._init = subprocess.Popen(
-            [*self._cgroup.entering(), "nsenter", f"--net=/run/netns/{self.namespace}", *unshare, *boot, *arguments],
+            [
+                *self._cgroup.entering(),
+                *nsenter,
+                *unshare,
+                *boot,
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=(self.directory / "boot.log").open("w"),
@@ -153,7 +162,7 @@ class Host:
 
     def _entering(self, *argv: str | Path) -> list[str]:
         nsenter = ["nsenter", f"--target={self._first}", "--net", "--mount", "--pid", "--uts", "--cgroup"]
-        return [*self._cgroup.entering(), *nsenter, "--", *(str(part) for part in argv)]
+        return [*self._cgroup.entering(), *_CLOCK_IS_SHARED, *nsenter, "--", *(str(part) for part in argv)]
 
     @property
     def _first(self) -> int:

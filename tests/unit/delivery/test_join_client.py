@@ -43,7 +43,9 @@ def manager(cluster: Joinable, tmp_path: Path) -> Iterator[tuple[str, Recorder]]
 
 
 def ask(host: Layout, token: ParsedToken, *, name: str = "two", name_given: bool = False) -> NodeIdentity:
-    return join(host, token, name=name, name_given=name_given, address="10.0.0.2", dial="agent", engine="")
+    return join(
+        host, token, name=name, name_given=name_given, address="10.0.0.2", dial="agent", engine="", clock="host"
+    )
 
 
 def closed_port() -> str:

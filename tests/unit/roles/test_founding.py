@@ -25,7 +25,7 @@ from appliance.security.accounts import check_password
 from appliance.security.ca import fingerprint
 from tests.unit.delivery.synthetic import make_package
 
-WISH = Wish(cluster_name="lab", node_name="one", address="10.0.0.1", network="10.99.0.0/16", engine="")
+WISH = Wish(cluster_name="lab", node_name="one", address="10.0.0.1", network="10.99.0.0/16", engine="", clock="ours")
 SIDECARS = ("etcd", "registry", "nginx")
 
 
