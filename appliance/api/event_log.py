@@ -3,6 +3,7 @@
 Every manager derives them from the same changes of the store, so that nobody has to write them there.
 """
 
+import itertools
 import logging
 import threading
 import time
@@ -102,6 +103,11 @@ class EventLog:
                 if found or left <= 0 or self._stopping:
                     return found
                 self._news.wait(left)
+
+    def newest(self, count: int) -> list[Event]:
+        """Newest first."""
+        with self._news:
+            return list(itertools.islice(reversed(self._events), count))
 
     def _write(self) -> None:
         complaint = ""

@@ -9,6 +9,7 @@ from appliance.errors import ApplianceError
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
 from appliance.model.node import NodeSpec, NodeStatus
+from appliance.model.service import Rollout, ServiceHead
 from appliance.model.skew import Skew, complaint
 from appliance.store import keys
 from appliance.store.state import State
@@ -173,19 +174,41 @@ def state_of(binding: Binding | None, status: InstanceStatus | None, node: NodeS
 
 
 def service_rows(state: State) -> list[Row]:
+    """`state` is one word or two; `reason` says why a rollout failed. Instances of jobs do not count."""
     counts: dict[str, list[bool]] = {}
     for row in instance_rows(state):
-        counts.setdefault(row["service"], []).append(bool(row["ready"]) and row["state"] == "running")
-    return [
-        {
-            "service": name,
-            "revision": head.revision,
-            "instances": len(counts.get(name, [])),
-            "ready": sum(counts.get(name, [])),
-            "deleted": head.deleted,
-        }
-        for name, head in state.services.all().items()
-    ]
+        if row["kind"] == "deploy":
+            counts.setdefault(row["service"], []).append(bool(row["ready"]) and row["state"] == "running")
+    rows = []
+    for name, head in state.services.all().items():
+        ready, rollout = counts.get(name, []), state.rollouts.get(name)
+        own = rollout if rollout and rollout.revision == head.revision else None
+        rows.append(
+            {
+                "service": name,
+                "revision": head.revision,
+                "instances": len(ready),
+                "ready": sum(ready),
+                "state": _service_state(head, own, all(ready)),
+                "reason": own.reason if own and own.state == "failed" else "",
+                "deleted": head.deleted,
+            }
+        )
+    return rows
+
+
+def _service_state(head: ServiceHead, rollout: Rollout | None, ready: bool) -> str:
+    if head.deleted:
+        return "deleting"
+    if head.halted:
+        return "stopped"
+    if head.paused:
+        return "paused"
+    if rollout is not None and rollout.state == "failed":
+        return "failed"
+    if rollout is not None and rollout.state == "running":
+        return "rolling out"
+    return "ready" if ready else "not ready"
 
 
 def cluster_status(state: State, version: str, leader: str, etcd: str, skew_of: SkewOf = unmeasured) -> Row:
@@ -216,15 +239,3 @@ def etcd_state(store: Store) -> str:
     except ApplianceError as error:
         return error.why or error.what
     return "healthy"
-
-
-def snapshot(state: State, version: str, leader: str, skew_of: SkewOf = unmeasured) -> Row:
-    """Everything the overview page shows."""
-    status = cluster_status(state, version, leader, "healthy", skew_of)
-    return {
-        "cluster": status["cluster"],
-        "managers": status["managers"],
-        "nodes": status["nodes"],
-        "services": service_rows(state),
-        "instances": instance_rows(state),
-    }

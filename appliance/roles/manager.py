@@ -7,7 +7,7 @@ from appliance import VERSION
 from appliance.api.chronicle import Draft
 from appliance.api.context import Context
 from appliance.api.event_log import EventLog
-from appliance.api.rows import snapshot
+from appliance.api.overview import overview
 from appliance.api.server import ApiServer
 from appliance.component import Group
 from appliance.delivery import node_files, pki
@@ -220,7 +220,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         layout.admin_live_socket,
         layout.web_live_socket,
         sessions.user_of,
-        lambda: snapshot(state, VERSION, leader(), clocks.of),
+        lambda: overview(state, events, VERSION, leader(), clocks.of),
     )
     dialling = Dialling(state, link)
     web = layout.pki / "web"

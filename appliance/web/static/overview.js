@@ -1,10 +1,10 @@
 // Draws a snapshot as tables. Text only ever enters as text, so no name can become markup.
 const byId = (id) => document.getElementById(id);
 const GOOD = new Set(["ready", "running", "healthy", "live", "finished", "succeeded", "done"]);
-const BAD = new Set(["unreachable", "failed", "degraded", "broken", "crashed"]);
+const BAD = new Set(["unknown", "unreachable", "failed", "degraded", "broken", "crashed"]);
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-export function draw({ cluster, nodes, services, instances }, filter) {
+export function draw({ cluster, nodes, services, instances, jobs, events }, filter) {
   byId("cluster-name").textContent = cluster.name || "appliance";
   document.title = `${cluster.name || "appliance"} · ${cluster.state}`;
   byId("cluster-state").replaceWith(badge(cluster.state, "cluster-state"));
@@ -12,6 +12,9 @@ export function draw({ cluster, nodes, services, instances }, filter) {
   drawTotals(nodes, services, instances);
   table("nodes", NODES, nodes, "No nodes yet.");
   table("services", SERVICES, services, "No services yet: appliance apply FILE --wait");
+  table("jobs", JOBS, jobs, "No jobs.");
+  byId("jobs-section").hidden = !jobs.length;
+  table("events", EVENTS, events, "Nothing has happened yet.");
   const wanted = filter.trim().toLowerCase();
   const chosen = instances.filter((row) => `${row.instance} ${row.node} ${row.state}`.toLowerCase().includes(wanted));
   table("instances", INSTANCES, chosen, wanted ? "Nothing matches the filter." : "No instances yet.");
@@ -30,8 +33,22 @@ const NODES = [
 const SERVICES = [
   ["Name", (row) => strong(row.service)],
   ["Ready", (row) => `${row.ready} of ${row.instances}`],
-  ["State", (row) => badge(serviceState(row))],
+  ["State", (row) => stateOf(row.state, row.reason)],
   ["Revision", (row) => row.revision],
+];
+const JOBS = [
+  ["Name", (row) => strong(row.job)],
+  ["State", (row) => badge(row.state)],
+  ["Schedule", (row) => (row.schedule ? element("span", {}, code(row.schedule), ` ${row.zone}`) : "–")],
+  ["Next", (row) => time(row.next)],
+  ["Last run", (row) => time(row.runs.map((run) => run.started_at || run.created_at).pop())],
+  ["Exit code", (row) => row.runs.map((run) => run.exit_code ?? "–").pop() ?? "–"],
+];
+const EVENTS = [
+  ["Time", (row) => time(row.at)],
+  ["Subject", (row) => strong(row.subject)],
+  ["What", (row) => (row.level === "warning" ? element("span", { className: "warning" }, row.message) : row.message)],
+  ["Node", (row) => row.node || "–"],
 ];
 const INSTANCES = [
   ["Name", (row) => strong(row.instance)],
@@ -43,21 +60,17 @@ const INSTANCES = [
   ["Started", (row) => time(row.containers.map((one) => one.started_at).filter(Boolean).sort().pop())],
 ];
 
-function serviceState(row) {
-  if (row.deleted) return "deleting";
-  return row.ready === row.instances ? "ready" : "not ready";
-}
-
 function instanceState(row) {
-  return row.state === "running" && !row.ready ? "not ready" : row.state;
+  return row.kind === "deploy" && row.state === "running" && !row.ready ? "not ready" : row.state;
 }
 
 function drawTotals(nodes, services, instances) {
-  const ready = instances.filter((row) => row.ready && row.state === "running").length;
+  const lasting = instances.filter((row) => row.kind === "deploy");
+  const ready = lasting.filter((row) => row.ready && row.state === "running").length;
   const figures = [
     ["Nodes ready", `${nodes.filter((row) => row.state === "ready").length} / ${nodes.length}`],
     ["Services", `${services.length}`],
-    ["Instances ready", `${ready} / ${instances.length}`],
+    ["Instances ready", `${ready} / ${lasting.length}`],
     ["Restarts", `${instances.reduce((sum, row) => sum + row.restarts, 0)}`],
   ];
   byId("totals").replaceChildren(

@@ -23,7 +23,7 @@ function showLogin() {
   if (stopFollowing) stopFollowing();
   stopFollowing = null;
   latest = null;
-  for (const id of ["nodes", "services", "instances", "totals"]) byId(id).replaceChildren();
+  for (const id of ["nodes", "services", "jobs", "instances", "events", "totals"]) byId(id).replaceChildren();
   byId("login").hidden = false;
   for (const id of ["overview", "log-out", "connection", "cluster-state"]) byId(id).hidden = true;
   byId("login").elements.password.focus();

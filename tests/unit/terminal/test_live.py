@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import InvalidStatus
 
-from appliance.api.rows import snapshot
+from appliance.api.overview import overview
 from appliance.errors import EngineError
 from appliance.link.messages import ExecRequest, LogsRequest
 from appliance.terminal.live import Live, parse_exec, session_of
@@ -110,7 +110,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         thread.start()
         live = Live(
             cluster.state, made.link, loop, made.admin, made.web,
-            cluster.context.sessions.user_of, lambda: snapshot(cluster.state, "0.1.0", "n1"),
+            cluster.context.sessions.user_of, lambda: overview(cluster.state, cluster.context.events, "0.1.0", "n1"),
         )  # fmt: skip
         live.start()
         yield made

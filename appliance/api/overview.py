@@ -1,0 +1,26 @@
+"""Everything the overview page shows, as one value."""
+
+import msgspec
+
+from appliance.api.event_log import EventLog
+from appliance.api.job_rows import job_rows
+from appliance.api.rows import Row, SkewOf, cluster_status, instance_rows, service_rows, unmeasured
+from appliance.store.state import State
+
+NEWEST = 25
+"""Events that the page shows."""
+
+
+def overview(state: State, events: EventLog, version: str, leader: str, skew_of: SkewOf = unmeasured) -> Row:
+    """Newest events first; of a job only its last run."""
+    status = cluster_status(state, version, leader, "healthy", skew_of)
+    jobs = [{**row, "runs": row["runs"][-1:]} for row in job_rows(state)]
+    return {
+        "cluster": status["cluster"],
+        "managers": status["managers"],
+        "nodes": status["nodes"],
+        "services": service_rows(state),
+        "instances": instance_rows(state),
+        "jobs": jobs,
+        "events": msgspec.to_builtins(events.newest(NEWEST)),
+    }
