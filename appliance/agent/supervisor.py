@@ -73,6 +73,9 @@ class Supervisor:
         self._events = EngineEvents(engine, {ROOT_LABEL: places.root_id}, self._look_at_everything, self._happened)
         self._lock = threading.Lock()
         self._trouble: dict[str, str] = {}
+        self._remarks: dict[str, str] = {}
+        self._leaving: dict[str, float] = {}
+        """Instance → when the news that it is going to be stopped has got around."""
         self._statuses: dict[str, InstanceStatus] = {}
         self._failing: dict[str, float] = {}
         """Instance → since when."""
@@ -102,6 +105,12 @@ class Supervisor:
         """The latest of every instance this node has to run."""
         with self._lock:
             return tuple(self._statuses.values())
+
+    def remark(self, instance: str, text: str) -> None:
+        """What its status is to say while nothing else is the matter with it ("" : nothing)."""
+        with self._lock:
+            self._remarks[instance] = text
+        self.wake(instance)
 
     def open_gates(self, opened: Mapping[str, int]) -> None:
         """What a manager says of ranks: service → the highest that may start; others have nothing to wait for."""
@@ -174,6 +183,7 @@ class Supervisor:
         if step.actions:
             return self._act(assignment, step)
         self._preparation.forget(instance)
+        self._leaving.pop(instance, None)
         if step.state == "removed":
             self._provision.remove(assignment)
             self._forget(instance)
@@ -193,7 +203,10 @@ class Supervisor:
         prepared = self._preparation.prepare(of, step)
         if not prepared.actions and not step.upkeep:
             return self._publish(assignment, _held(step, prepared, self._statuses.get(instance)))
+        served = self._serves(instance)
         self._publish(assignment, step)
+        if (rest := self._drains(assignment, step, served)) > 0:
+            return rest
         failure = self._work.perform(of, prepared.actions or step.upkeep)
         if failure:
             self._note(instance, failure)
@@ -201,6 +214,21 @@ class Supervisor:
             with self._lock:
                 self._cold -= {instance}
         return 0.0
+
+    def _serves(self, instance: str) -> bool:
+        status = self._statuses.get(instance)
+        return status is not None and status.ready
+
+    def _drains(self, assignment: Assignment, step: Step, served: bool) -> float:
+        """Seconds until an instance that served until now may be stopped: those who send to it have to hear it first.
+        What ended by itself or is unwell is not waited for."""
+        instance, now = assignment.instance, self._clock()
+        if step.state != "stopping":
+            self._leaving.pop(instance, None)
+            return 0.0
+        if served:
+            self._leaving[instance] = now + assignment.drain
+        return self._leaving.get(instance, now) - now
 
     def _why_closed(self, assignment: Assignment) -> str:
         if assignment.instance not in self._cold or assignment.desired != "running":
@@ -242,6 +270,7 @@ class Supervisor:
 
     def _forget(self, instance: str) -> None:
         self._note(instance, "")
+        self._leaving.pop(instance, None)
         self._observed.forget(instance)
         self._records.forget(instance)
 
@@ -271,7 +300,8 @@ class Supervisor:
         seen = self._seen(assignment)
         with self._lock:
             before = self._statuses.get(instance)
-            view = View(assignment, step, seen, self._health.ready(instance), self._trouble.get(instance, ""))
+            trouble = self._trouble.get(instance) or self._remarks.get(instance, "")
+            view = View(assignment, step, seen, self._health.ready(instance), trouble)
             status = self._statuses[instance] = status_of(view, self._node_id, before)
             if status.failures or status.state in ("backoff", "failed"):
                 self._failing.setdefault(instance, self._clock())

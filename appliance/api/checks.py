@@ -1,4 +1,4 @@
-"""What a service has to have around it before it is accepted: images, secrets, and other services."""
+"""What a service has to have around it before it is accepted: images, secrets, other services and their entries."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,6 +7,8 @@ from appliance.errors import Problem, Refused
 from appliance.model.cluster import SYSTEM_SERVICE, Image
 from appliance.model.definition import hooks_of, images_of
 from appliance.model.service import Service
+from appliance.security.ca import pair_in
+from appliance.security.secrets import plain_text
 from appliance.store.state import State
 
 
@@ -14,7 +16,7 @@ def problems_of(context: Context, spec: Service, file: str) -> list[Problem]:
     """Everything the cluster lacks for this service; raises Refused for a name that nobody may have."""
     if spec.name == SYSTEM_SERVICE:
         raise Refused(f"The name {SYSTEM_SERVICE} is the appliance's own.", next="choose another service name")
-    found = [*_images(context, spec, file), *_secrets(context.state, spec, file)]
+    found = [*_images(context, spec, file), *_secrets(context.state, spec, file), *_entry(context, spec, file)]
     circle = circle_of(spec.name, {**dependencies(context.state), spec.name: spec.depends_on})
     if circle:
         found.append(Problem(f"the service would wait for itself: {' → '.join(circle)}", "depends_on", file))
@@ -89,3 +91,28 @@ def _secrets(state: State, spec: Service, file: str) -> Iterator[Problem]:
     for name in spec.secrets:
         if name not in known:
             yield Problem(f"{name} has no value yet; set it: appliance secret set {spec.name}/{name}", "secrets", file)
+
+
+def _entry(context: Context, spec: Service, file: str) -> Iterator[Problem]:
+    """Rules that another service has already, and certificates that are none."""
+    others = _claims(context.state, spec.name)
+    for number, entry in enumerate(spec.entry):
+        if other := others.get(entry.claim):
+            yield Problem(f"the service {other} has the entry {entry.claim} already", f"entry.{number}", file)
+    used = {entry.certificate: number for number, entry in enumerate(spec.entry) if entry.certificate}
+    versions = newest_secrets(context.state, spec.name)
+    for name, number in used.items():
+        if name in versions:
+            try:
+                pair_in(plain_text(context.state, context.seal, spec.name, name, versions[name]))
+            except ValueError as error:
+                yield Problem(f"the secret {name} is no certificate: {error}", f"entry.{number}.certificate", file)
+
+
+def _claims(state: State, service: str) -> dict[str, str]:
+    """What other services ask for in their newest revision → which service."""
+    found: dict[str, str] = {}
+    for name, head in state.services.all().items():
+        revision = None if head.deleted or name == service else state.revision(name, head.revision)
+        found |= {entry.claim: name for entry in (revision.spec.entry if revision else ())}
+    return found

@@ -81,6 +81,11 @@ def read_authority(layout: Layout) -> bytes:
     return _read(layout.pki / "ca.crt")
 
 
+def read_authority_pair(layout: Layout) -> KeyPair:
+    """The cluster's CA with its key, on a manager. Raises LocalStateDamaged."""
+    return KeyPair(_read(layout.pki / "ca.crt"), _read(layout.pki / "ca.key"))
+
+
 def read_host_keys(layout: Layout) -> LinkKeys:
     """This node towards managers. Raises LocalStateDamaged."""
     return _link_keys(layout, "host")

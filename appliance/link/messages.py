@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from appliance.model.directory import DeployNames, Endpoint, Policy
-from appliance.model.entry import EntryRule
+from appliance.model.entry import EntryRule, HostCertificate
 from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.node import NodeFacts, Peer
 from appliance.model.skew import Skew
@@ -85,9 +85,13 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, tag="gates"):
 
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):
-    """All entry rules of the cluster, for a node that serves them."""
+    """All entry rules of the cluster, for a node that serves them. `certificates`: all, None where they did not change.
+
+    The private keys appear in no other message, and never in a log.
+    """
 
     rules: tuple[EntryRule, ...]
+    certificates: tuple[HostCertificate, ...] | None = None
 
 
 class DirectoryNews(msgspec.Struct, frozen=True, kw_only=True, tag="directory"):

@@ -40,7 +40,9 @@ def definition(revision: Revision, name: str) -> Definition | None:
     secrets = {each for container in containers for each in secrets_of(container, configs)}
     references = {container.image for container in containers} | {hook.image for hook in hooks_of(deploy) if hook.image}
     return Definition(
-        deploy=msgspec.structs.replace(deploy, replicas=1, max_unavailable="", min_ready=0.0, move_after=None),
+        deploy=msgspec.structs.replace(
+            deploy, replicas=1, max_unavailable="", min_ready=0.0, move_after=None, drain=None
+        ),
         configs=configs,
         images={each: revision.images[each].id for each in sorted(references) if each in revision.images},
         secrets={each: revision.secrets[each] for each in sorted(secrets) if each in revision.secrets},

@@ -124,7 +124,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
     `host_network`: the containers use the host's own network; then `ip` is empty. `job`: None for an instance of a
     deploy. `hook_images`: for each one-shot image of `hooks` by reference, a container that says how to find it.
-    `gpus`: ids of the node's GPUs that it gets. `metric`: what the node is to read of it for autoscaling.
+    `gpus`: ids of the node's GPUs that it gets. `metric`: what the node is to read of it for autoscaling. `drain`:
+    seconds for which it says that it is not ready any more before it is stopped.
     """
 
     instance: str
@@ -141,6 +142,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     containers: tuple[PlannedContainer, ...]
     volumes: dict[str, Volume] = {}
     stop_grace: float = 10.0
+    drain: float = 0.0
     hooks: Hooks = Hooks()
     hook_images: tuple[PlannedContainer, ...] = ()
     job: JobPlan | None = None

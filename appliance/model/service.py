@@ -6,6 +6,7 @@ import msgspec
 
 from appliance.model.cluster import Image
 from appliance.model.container import Container
+from appliance.model.entry import Tls
 from appliance.model.job import Job
 
 
@@ -110,7 +111,8 @@ class Deploy(msgspec.Struct, frozen=True, kw_only=True):
     `max_unavailable`: how many instances an update may have away at a time, ``2`` or ``25%``. `min_ready`: seconds that
     an instance must have been ready before the update goes on. `host_network`: on the node's own network, without an
     address in the overlay. `move_after`: seconds after which an instance of an unreachable node is placed elsewhere,
-    None : never.
+    None : never. `drain`: seconds between the news that an instance is going to be stopped and its stop, None : so many
+    as the entry needs where it leads to the deploy.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Deploy(msgspec.Struct, frozen=True, kw_only=True):
     hooks: Hooks = Hooks()
     placement: Placement = Placement()
     stop_grace: float = 10.0
+    drain: float | None = None
     host_network: bool = False
     max_unavailable: str = "25%"
     min_ready: float = 0.0
@@ -140,12 +143,30 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """How the outside reaches a deploy: requests for `host` ("" : any) below `path` go to port `port` of `deploy`."""
+    """How the outside reaches a deploy: requests for `host` ("" : any) below `path` go to port `port` of `deploy`.
+
+    `certificate`: name of a secret with the host's certificates and key ("" : the cluster's authority issues one).
+    `tcp` or `udp`: instead of requests, all that comes to this port of the nodes that serve the entry. The rest is as
+    in `model/entry.py`.
+    """
 
     deploy: str
     port: int
     host: str = ""
     path: str = "/"
+    tls: Tls = "also"
+    certificate: str = ""
+    tcp: int = 0
+    udp: int = 0
+    body: int = 0
+    timeout: float = 3600.0
+    sticky: bool = False
+
+    @property
+    def claim(self) -> str:
+        """What no other rule of the cluster may ask for."""
+        ports = [f"{protocol}/{port}" for protocol, port in (("tcp", self.tcp), ("udp", self.udp)) if port]
+        return ports[0] if ports else f"{self.host or '*'}{self.path}"
 
 
 class RolloutPolicy(msgspec.Struct, frozen=True, kw_only=True):

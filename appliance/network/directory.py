@@ -1,7 +1,7 @@
 """Who is where, worked out from the state. Pure."""
 
 from appliance.model.directory import DeployNames, Directory, Endpoint, NamedPort, Policy
-from appliance.model.service import Deploy, Service, revision_in_effect
+from appliance.model.service import Deploy, Revision, Service, revision_in_effect
 from appliance.store.state import State
 
 
@@ -22,13 +22,18 @@ def directory(state: State) -> Directory:
 
 def in_effect(state: State, service: str) -> Service | None:
     """The spec that the service's instances are to have; None while this manager does not know it."""
+    revision = revision_of(state, service)
+    return revision.spec if revision else None
+
+
+def revision_of(state: State, service: str) -> Revision | None:
+    """The revision that the service's instances are to have; None while this manager does not know it."""
     head = state.services.get(service)
     wanted = state.revision(service, head.revision) if head else None
     if head is None or wanted is None:
         return None
     number = revision_in_effect(head, state.rollouts.get(service), wanted.spec)
-    revision = wanted if number == wanted.number else state.revision(service, number)
-    return revision.spec if revision else None
+    return wanted if number == wanted.number else state.revision(service, number)
 
 
 def _endpoints(state: State) -> dict[str, Endpoint]:

@@ -7,7 +7,10 @@ from appliance.model.container import Container
 from appliance.model.definition import hooks_of, part, secrets_of
 from appliance.model.instance import Assignment, Binding, Instance, PlannedContainer, PlannedFile
 from appliance.model.job import JobPlan
-from appliance.model.service import Deploy, Revision
+from appliance.model.service import Deploy, Revision, Service
+
+DRAIN = 2.0
+"""Seconds within which every node that serves the entry has heard of an instance that goes, and acts on it."""
 
 
 def assignment_now(instance: Instance, binding: Binding, revision: Revision) -> Assignment | None:
@@ -41,6 +44,7 @@ def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assi
         containers=tuple(_planned(name, container, revision) for name, container in deploy.containers.items()),
         volumes=deploy.volumes,
         stop_grace=deploy.stop_grace,
+        drain=_drain(deploy, revision.spec),
         hooks=deploy.hooks,
         hook_images=tuple(_image(reference, revision.images) for reference in one_shot),
         job=JobPlan(type=job.type, retries=job.retries, timeout=job.timeout) if job else None,
@@ -52,6 +56,12 @@ def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assi
 def _is_provided(binding: Binding, deploy: Deploy) -> bool:
     gpus = sum(container.resources.gpus for container in deploy.containers.values())
     return binding.suits(host_network=deploy.host_network, gpus=gpus)
+
+
+def _drain(deploy: Deploy, spec: Service) -> float:
+    if deploy.drain is not None:
+        return deploy.drain
+    return DRAIN if any(entry.deploy == deploy.name for entry in spec.entry) else 0.0
 
 
 def _planned(name: str, container: Container, revision: Revision) -> PlannedContainer:

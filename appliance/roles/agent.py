@@ -118,7 +118,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             case DirectoryNews():
                 inbox.put(lambda: take_news(message))
             case Entries():
-                entry_server.update(message.rules)
+                entry_server.update(message.rules, message.certificates)
 
     def resolver(service: str) -> str:
         return resolver_text(gateway, service, DOMAIN)
@@ -154,7 +154,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         measured.boot_id,
         lambda: bool(link.state.manager),
     )
-    entry_server = node_sidecars.entry_server(engine, book, layout, identity, package)
+    entry_server = node_sidecars.entry_server(engine, book, layout, identity, package, supervisor.remark)
     names = node_sidecars.name_server(book, layout, identity, package, directory)
     time_server = node_sidecars.TimeServer(book, layout, identity, package)
     clock_feed = ClockFeed(layout.clock / ntp.LINK_SOCKET)

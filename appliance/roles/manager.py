@@ -28,6 +28,7 @@ from appliance.link.reports import Reports
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
+from appliance.network.certificates import EntryCertificates, host_certificates
 from appliance.network.directory import directory
 from appliance.network.entry import entry_nodes, entry_rules
 from appliance.network.leases import LeaseMirror
@@ -144,6 +145,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         autoscaler.wake()
         jobs.wake()
         leases.wake()
+        certificates.wake()
 
     election = Election(store, identity.id, lead_changed)
     orchestrator = Orchestrator(store, state, election.term)
@@ -156,6 +158,10 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         lambda node, text, warns: events.add([Draft("clock", node, text, "warning" if warns else "info", node)])
     )
     autoscaler = Autoscaler(store, state, election.term, measurements.instances)
+
+    certificates = EntryCertificates(
+        store, state, election.term, lambda: pki.read_authority_pair(layout), seal, time.time
+    )
 
     def greeted(node_id: str, hello: Hello) -> None:
         reports.hello(node_id, hello)
@@ -188,7 +194,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     )
     dispatch = Dispatch(state, link, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates)
     who_is_where = DirectoryDispatch(state, link, directory)
-    entries = EntryDispatch(state, link, entry_rules, entry_nodes)
+    entries = EntryDispatch(state, link, entry_rules, entry_nodes, lambda now: host_certificates(now, seal))
     sessions = SessionBook(time.monotonic)
 
     def leader() -> str:
@@ -237,6 +243,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             scheduler,
             autoscaler,
             leases,
+            certificates,
             reports,
             link,
             dispatch,

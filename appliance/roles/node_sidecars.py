@@ -1,6 +1,6 @@
 """The sidecars that every node keeps by itself, made of what it has heard: names, the entry, and the time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.entry import EntryServer
@@ -22,16 +22,21 @@ from appliance.sidecars import dns, entry, ntp
 
 
 def entry_server(
-    engine: Engine, book: AssignmentBook, layout: Layout, identity: NodeIdentity, package: Package
+    engine: Engine,
+    book: AssignmentBook,
+    layout: Layout,
+    identity: NodeIdentity,
+    package: Package,
+    remark: Callable[[str, str], None],
 ) -> EntryServer:
     folder = layout.sidecar_files / "entry"
     image_id = f"sha256:{package.image('nginx').id}"
 
-    def make(rules: Sequence[EntryRule]) -> tuple[Assignment, str]:
-        made = entry.entry(number=identity.number, config=str(folder), rules=rules)
+    def make(rules: Sequence[EntryRule], certificates: Mapping[str, str]) -> tuple[Assignment, str]:
+        made = entry.entry(number=identity.number, config=str(folder), rules=rules, certificates=certificates)
         return made.with_image(image_id), made.files[entry.CONFIG][0]
 
-    return EntryServer(engine, book, layout.root_id, make, folder, entry.PROGRAM)
+    return EntryServer(engine, book, layout.root_id, make, folder, entry.PROGRAM, remark)
 
 
 def name_server(

@@ -1,10 +1,12 @@
-"""The cluster's certificate authority for TLS: etcd, the pages, the clients of etcd."""
+"""The cluster's certificate authority for TLS: etcd, the pages, the entry, the clients of etcd."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -18,6 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 BACKDATED = timedelta(hours=1)
 """How long before its issue a certificate is valid: clocks of two hosts differ."""
 AUTHORITY_DAYS = 7300
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_KEY = re.compile("-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \\1PRIVATE KEY-----", re.DOTALL)
 CERTIFICATE_DAYS = 825
 """The longest life of a server certificate that browsers accept."""
 
@@ -79,6 +83,37 @@ def issue(
 def one_certificate(text: bytes) -> bytes:
     """The first certificate in PEM text, and nothing that stands beside it. Raises ValueError where there is none."""
     return x509.load_pem_x509_certificate(text).public_bytes(Encoding.PEM)
+
+
+def renewal_due(certificate: str, now: float) -> bool:
+    """Whether less than a third of the life of a PEM certificate is left. `now` in seconds since the epoch."""
+    read = x509.load_pem_x509_certificate(certificate.encode())
+    begun, over = read.not_valid_before_utc.timestamp(), read.not_valid_after_utc.timestamp()
+    return over - now < (over - begun) / 3
+
+
+def pair_in(text: str) -> KeyPair:
+    """The certificates (the server's own first, then who signed it) and the key that stand in one PEM text, in any
+    order. Raises ValueError, with a whole sentence, for what is no such pair."""
+    try:
+        chain = x509.load_pem_x509_certificates("\n".join(_CERTIFICATE.findall(text)).encode())
+    except ValueError:
+        raise ValueError("there is no certificate in PEM format in it") from None
+    block = _KEY.search(text)
+    if block is None:
+        raise ValueError("there is no private key in PEM format in it; put the key behind the certificates")
+    try:
+        key = load_pem_private_key(block[0].encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("its private key cannot be read; it must not be encrypted") from None
+    own = next((each for each in chain if each.public_key() == key.public_key()), None)
+    if own is None:
+        raise ValueError("its private key belongs to none of its certificates")
+    ordered = [own, *(each for each in chain if each is not own)]
+    return KeyPair(
+        b"".join(each.public_bytes(Encoding.PEM) for each in ordered),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
 
 
 def fingerprint(certificate: bytes) -> str:

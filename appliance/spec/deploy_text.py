@@ -142,6 +142,9 @@ class DeployText(Part):
     )
     priority: Annotated[int, whole(-1000, 1000)] = Field(default=0, description="Higher is placed first.")
     stop_grace: Seconds = Field(default=10.0, description="Time to end by itself before it is killed.")
+    drain: Seconds | None = Field(
+        default=None, description="Time between the news that an instance goes and its stop; default: as needed."
+    )
     on_unreachable: UnreachableText | None = Field(default=None, description="What becomes of instances out of reach.")
     autoscale: AutoscaleText | None = Field(default=None, description="Replicas follow the load.")
     placement: PlacementText = Field(default=PlacementText(), description="Where instances may go.")

@@ -34,6 +34,7 @@ def read_deploy(findings: Findings, name: str, text: DeployText, shared: Shared)
         hooks=_hooks(findings, where, text),
         placement=_placement(text.placement),
         stop_grace=text.stop_grace,
+        drain=text.drain,
         host_network=text.network == "host",
         max_unavailable=text.max_unavailable,
         min_ready=text.min_ready,

@@ -11,14 +11,25 @@ from appliance.spec.suggestion import suggestion
 from appliance.spec.yaml_text import Path
 
 
-def read_entries(findings: Findings, texts: Sequence[EntryText], deploys: Mapping[str, Deploy]) -> tuple[Entry, ...]:
+def read_entries(
+    findings: Findings, texts: Sequence[EntryText], deploys: Mapping[str, Deploy], secrets: Sequence[str]
+) -> tuple[Entry, ...]:
     """In the order of the file. Two rules for the same requests are a problem."""
-    seen: dict[tuple[str, str], int] = {}
-    for number, text in enumerate(texts):
-        first = seen.setdefault((text.host or "", text.path), number)
+    entries = tuple(_entry(findings, ("entry", number, "to"), text, deploys) for number, text in enumerate(texts))
+    claims: dict[str, int] = {}
+    certificates: dict[str, str] = {}
+    for number, entry in enumerate(entries):
+        where: Path = ("entry", number)
+        first = claims.setdefault(entry.claim, number)
         if first != number:
-            findings.add(("entry", number), f"rule {first} (counted from 0) is for the same host and path")
-    return tuple(_entry(findings, ("entry", number, "to"), text, deploys) for number, text in enumerate(texts))
+            same = "port" if entry.tcp or entry.udp else "host and path"
+            findings.add(where, f"rule {first} (counted from 0) is for the same {same}")
+        if entry.certificate and entry.certificate not in secrets:
+            name = entry.certificate
+            findings.add((*where, "certificate"), f"name {name} in secrets as well{suggestion(name, secrets)}")
+        if entry.certificate and certificates.setdefault(entry.host, entry.certificate) != entry.certificate:
+            findings.add((*where, "certificate"), "another rule names another certificate for this host")
+    return entries
 
 
 def _entry(findings: Findings, where: Path, text: EntryText, deploys: Mapping[str, Deploy]) -> Entry:
@@ -30,4 +41,16 @@ def _entry(findings: Findings, where: Path, text: EntryText, deploys: Mapping[st
         findings.add(where, f"the service has no deploy {name[:100]}{suggestion(name, deploys)}")
     else:
         port = port_number(findings, where, asked, all_ports(deploys[name].containers))
-    return Entry(deploy=name, port=port, host=text.host or "", path=text.path)
+    return Entry(
+        deploy=name,
+        port=port,
+        host=text.host or "",
+        path=text.path,
+        tls=text.tls,
+        certificate=text.certificate or "",
+        tcp=text.tcp or 0,
+        udp=text.udp or 0,
+        body=text.body or 0,
+        timeout=text.timeout,
+        sticky=text.sticky,
+    )

@@ -91,7 +91,7 @@ def _service(findings: Findings, text: ServiceText, variables: dict[str, str], s
         secrets=tuple(text.secrets),
         deploys=deploys,
         jobs={name: read_job(findings, name, job, shared) for name, job in text.jobs.items()},
-        entry=read_entries(findings, text.entry, deploys),
+        entry=read_entries(findings, text.entry, deploys, text.secrets),
         rollout=model.RolloutPolicy(
             deadline=text.rollout.deadline, tries=text.rollout.tries, on_failure=text.rollout.on_failure
         ),

@@ -8,7 +8,22 @@ from pydantic import AfterValidator, Field, model_validator
 from appliance.spec.checks import Part, choice, unique, whole
 from appliance.spec.deploy_text import DeployText
 from appliance.spec.job_text import JobText
-from appliance.spec.texts import FileMode, FileName, HostName, InsidePath, Name, Seconds, ServiceName, Text, UrlPath
+from appliance.spec.texts import (
+    EntryPath,
+    EntryPort,
+    EntryTimeout,
+    FileMode,
+    FileName,
+    HostName,
+    InsidePath,
+    Name,
+    Seconds,
+    ServiceName,
+    Size,
+    Text,
+    TlsUse,
+    Truth,
+)
 from appliance.spec.variables import Variable, VariableName
 
 MOST_PARTS = 200
@@ -38,8 +53,33 @@ class RolloutText(Part):
 
 class EntryText(Part):
     host: HostName | None = Field(default=None, description="Requests for this host name; default: any.")
-    path: UrlPath = Field(default="/", description="Requests below this path.")
+    path: EntryPath = Field(default="/", description="Requests below this path.")
     to: Text = Field(description="DEPLOY/PORT: name or number of a port of its containers.")
+    tls: TlsUse = Field(
+        default="also",
+        json_schema_extra={"default": True},
+        description="true: HTTPS beside HTTP; only: HTTP is sent to HTTPS; false: HTTP only.",
+    )
+    certificate: Name | None = Field(
+        default=None, description="Secret with the host's certificates and key (PEM); default: the cluster issues one."
+    )
+    tcp: EntryPort | None = Field(default=None, description="In place of host and path: this TCP port of the entry.")
+    udp: EntryPort | None = Field(default=None, description="In place of host and path: this UDP port of the entry.")
+    body: Size | None = Field(default=None, description="How much a request may bring; default: any amount.")
+    timeout: EntryTimeout = Field(default=3600.0, description="So long either side may be silent.")
+    sticky: Truth = Field(default=False, description="Requests of one address go to the same instance.")
+
+    @model_validator(mode="after")
+    def _either_http_or_port(self) -> Self:
+        ports = [name for name in ("tcp", "udp") if getattr(self, name) is not None]
+        if len(ports) > 1:
+            raise ValueError("one rule is for a TCP or a UDP port; write two rules")
+        foreign = self.model_fields_set & {"host", "path", "tls", "certificate", "body"}
+        if ports and foreign:
+            raise ValueError(f"a rule for a {ports[0].upper()} port has no {', '.join(sorted(foreign))}")
+        if self.tls == "never" and self.certificate is not None:
+            raise ValueError("a rule without TLS has no certificate")
+        return self
 
 
 class ServiceText(Part):

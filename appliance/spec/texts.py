@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.entry import TAKEN_PORTS, Tls
 from appliance.spec import quantities
 from appliance.spec.checks import (
     SCALAR,
@@ -27,6 +28,7 @@ from appliance.spec.suggestion import suggestion
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,20}")
+_ENTRY_PATH = re.compile(r"/[A-Za-z0-9._~!*+,:=@/-]{0,1000}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}")
 _LABEL_NAME = re.compile(r"[^\s=,]{1,253}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
@@ -122,6 +124,33 @@ def _url_path(value: object) -> str:
     if not path.startswith("/") or any(character.isspace() for character in path):
         raise ValueError(f"{shown(path)} is not a path of a URL: it starts with / and holds no spaces")
     return path
+
+
+def _entry_path(value: object) -> str:
+    """Nothing that means something in the configuration of a web server."""
+    path = text(value)
+    if not _ENTRY_PATH.fullmatch(path) or "//" in path or ".." in path.split("/"):
+        raise ValueError(
+            f"{shown(path)} is not a path of an entry: it starts with / and is made of letters, digits and "
+            "- . _ ~ ! * + , : = @ /"
+        )
+    return path.rstrip("/") or "/"
+
+
+def _tls(value: object) -> str:
+    names = {"true": "also", "only": "only", "false": "never"}
+    name = text(value)
+    if name not in names:
+        raise ValueError(f"{shown(name)} is none of: true, false, only")
+    return names[name]
+
+
+def _entry_port(value: object) -> int:
+    number = whole_number(value)
+    within(number, 1, 65535)
+    if number in TAKEN_PORTS:
+        raise ValueError(f"port {number} of the nodes is in use by the appliance; choose another")
+    return number
 
 
 def _image(value: object) -> str:
@@ -226,6 +255,10 @@ InsidePath = Annotated[str, Check(_inside, _PATH)]
 MountedPath = Annotated[str, Check(_mounted, _PATH)]
 DevicePath = Annotated[str, Check(_device, {"anyOf": [{"type": "string", "pattern": "^/dev/"}, VARIABLE]})]
 UrlPath = Annotated[str, Check(_url_path, _PATH)]
+EntryPath = Annotated[str, Check(_entry_path, _PATH)]
+EntryTimeout = Annotated[float, seconds(1, 604_800)]
+EntryPort = Annotated[int, Check(_entry_port, whole(1, 65535).schema)]
+TlsUse = Annotated[Tls, Check(_tls, {"anyOf": [{"type": "boolean"}, {"enum": ["only"]}, VARIABLE]})]
 ImageReference = Annotated[str, Check(_image, {"type": "string", "minLength": 1})]
 FileMode = Annotated[int, Check(_mode, {"anyOf": [{"type": "string", "pattern": "^0?[0-7]{3}$"}, VARIABLE]})]
 Signal = Annotated[str, Check(_signal, {"anyOf": [{"type": "string", "pattern": "^SIG"}, VARIABLE]})]

@@ -12,6 +12,7 @@
 /appliance/rollouts/SERVICE                        Rollout          orchestrator
 /appliance/outcomes/SERVICE/NUMBER                 Rollout          orchestrator (of each revision, once it has ended)
 /appliance/autoscale/SERVICE/DEPLOY                Autoscaled       orchestrator
+/appliance/certificates/HOST                       IssuedCertificate  the leader
 /appliance/virtual/SERVICE/DEPLOY                   VirtualAddress   orchestrator
 /appliance/jobs/SERVICE/JOB                        JobState         orchestrator
 /appliance/runs/SERVICE/JOB/NUMBER                 JobRun           orchestrator
@@ -36,6 +37,7 @@ SECRETS = ROOT + "secrets/"
 ROLLOUTS = ROOT + "rollouts/"
 OUTCOMES = ROOT + "outcomes/"
 AUTOSCALE = ROOT + "autoscale/"
+CERTIFICATES = ROOT + "certificates/"
 VIRTUAL = ROOT + "virtual/"
 JOBS = ROOT + "jobs/"
 RUNS = ROOT + "runs/"

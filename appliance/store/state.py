@@ -12,6 +12,7 @@ from typing import Protocol
 from appliance.errors import Unavailable
 from appliance.model.cluster import Cluster, Image, JoinToken, User
 from appliance.model.directory import VirtualAddress
+from appliance.model.entry import IssuedCertificate
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
 from appliance.model.job import JobRun, JobState
 from appliance.model.node import NodeSpec, NodeStatus
@@ -114,6 +115,7 @@ class State:
         self.rollouts = Table(copy, keys.ROLLOUTS, Rollout)
         self.outcomes = Table(copy, keys.OUTCOMES, Rollout)
         self.autoscale = Table(copy, keys.AUTOSCALE, Autoscaled)
+        self.certificates = Table(copy, keys.CERTIFICATES, IssuedCertificate)
         self.virtual = Table(copy, keys.VIRTUAL, VirtualAddress)
         self.jobs = Table(copy, keys.JOBS, JobState)
         self.runs = Table(copy, keys.RUNS, JobRun)

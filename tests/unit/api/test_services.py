@@ -7,6 +7,8 @@ import pytest
 
 from appliance.errors import Conflict, NotFound, Refused, SpecInvalid, UsageError
 from appliance.model.cluster import Image
+from appliance.model.container import Container
+from appliance.model.service import Deploy, Entry, Service
 from tests.unit.api.cluster_in_memory import NOW, InMemory
 
 SPEC = "shop web 2 appliance/busybox"
@@ -159,3 +161,28 @@ def test_an_instance_that_nobody_wants_cannot_be_restarted(cluster: InMemory) ->
     apply(cluster)
     with pytest.raises(NotFound):
         cluster.ask("POST", "/api/instances/shop/web-9/restart")
+
+
+def served(name: str, *entries: Entry, secrets: tuple[str, ...] = ()) -> Service:
+    web = Deploy(name="web", containers={"main": Container(image="appliance/busybox")})
+    return Service(name=name, deploys={"web": web}, entry=entries, secrets=secrets)
+
+
+def test_an_entry_that_another_service_has_is_refused_with_its_name(cluster: InMemory) -> None:
+    cluster.apply(served("shop", Entry(deploy="web", port=80, host="a"), Entry(deploy="web", port=80, tcp=70)))
+    with pytest.raises(SpecInvalid) as refused:
+        cluster.apply(served("thief", Entry(deploy="web", port=80, tcp=70), Entry(deploy="web", port=80, host="b")))
+    [problem] = refused.value.problems
+    assert problem.path == "entry.0"
+    assert "the service shop has the entry tcp/70 already" in problem.message
+    cluster.ask("DELETE", "/api/services/shop")
+    cluster.apply(served("thief", Entry(deploy="web", port=80, tcp=70)))
+
+
+def test_a_secret_that_is_no_certificate_is_refused(cluster: InMemory) -> None:
+    cluster.ask("POST", "/api/secrets/shop/tls", {"value": "nonsense"})
+    with pytest.raises(SpecInvalid) as refused:
+        cluster.apply(served("shop", Entry(deploy="web", port=80, certificate="tls"), secrets=("tls",)))
+    [problem] = refused.value.problems
+    assert problem.path == "entry.0.certificate"
+    assert "no certificate in PEM format" in problem.message

@@ -1,9 +1,11 @@
-"""The entry's rules reach the nodes that serve it, once for each change."""
+"""The entry's rules reach the nodes that serve it, once for each change, and its certificates when they change."""
 
 from appliance.link.entries import EntryDispatch
 from appliance.link.messages import Entries, FromManager
-from appliance.model.entry import EntryRule
+from appliance.model.entry import EntryRule, HostCertificate
 from tests.unit.link.cluster_in_memory import ClusterInMemory
+
+NONE = Entries(rules=(), certificates=())
 
 
 class Outbox:
@@ -21,17 +23,51 @@ class Outbox:
         return taken
 
 
+class World:
+    """Two connected nodes, of which the first serves the entry."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.serving = {"n1"}
+        self.rules: tuple[EntryRule, ...] = (EntryRule(service="s", backends=()),)
+        self.certificates: tuple[HostCertificate, ...] = (HostCertificate(host="", chain="c", key="k"),)
+        self.dispatch = EntryDispatch(
+            ClusterInMemory(2).state,
+            self.outbox,
+            lambda _: self.rules,
+            lambda _: self.serving,
+            lambda _: self.certificates,
+        )
+
+    def news(self) -> dict[str, FromManager]:
+        self.dispatch.cycle()
+        return self.outbox.take()
+
+    @property
+    def everything(self) -> Entries:
+        return Entries(rules=self.rules, certificates=self.certificates)
+
+
 def test_rules_go_to_serving_nodes_and_others_are_told_that_they_have_none() -> None:
-    outbox, serving = Outbox(), {"n1"}
-    rule = EntryRule(service="s", host="", path="/", backends=())
-    dispatch = EntryDispatch(ClusterInMemory(2).state, outbox, lambda _: (rule,), lambda _: serving)
-    dispatch.cycle()
-    assert outbox.take() == {"n1": Entries(rules=(rule,)), "n2": Entries(rules=())}
-    dispatch.cycle()
-    assert outbox.take() == {}
-    serving.add("n2")
-    dispatch.cycle()
-    assert outbox.take() == {"n2": Entries(rules=(rule,))}
-    dispatch.greet("n1")
-    dispatch.cycle()
-    assert outbox.take() == {"n1": Entries(rules=(rule,))}
+    world = World()
+    assert world.news() == {"n1": world.everything, "n2": NONE}
+    assert world.news() == {}
+    world.serving.add("n2")
+    assert world.news() == {"n2": world.everything}
+    world.dispatch.greet("n1")
+    assert world.news() == {"n1": world.everything}
+
+
+def test_certificates_go_along_only_when_they_have_changed() -> None:
+    world = World()
+    world.news()
+    world.rules = (EntryRule(service="s", backends=("10.0.0.1:80",)),)
+    assert world.news() == {"n1": Entries(rules=world.rules)}
+    world.certificates = ()
+    assert world.news() == {"n1": world.everything}
+    world.serving.clear()
+    assert world.news() == {"n1": Entries(rules=())}
+
+
+def test_a_key_is_in_no_text_of_a_message() -> None:
+    assert "k3y" not in repr(Entries(rules=(), certificates=(HostCertificate(host="a", chain="c", key="k3y"),)))

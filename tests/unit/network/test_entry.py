@@ -79,3 +79,10 @@ def test_managers_and_labelled_nodes_serve_the_entry() -> None:
     assert entry_nodes(made.state) == {"n1"}
     made.label("n2", entry="")
     assert entry_nodes(made.state) == {"n1", "n2"}
+
+
+def test_rules_for_ports_come_after_those_for_requests() -> None:
+    made = cluster(Entry(deploy="web", port=80, tcp=70), Entry(deploy="web", port=81, host="b", sticky=True))
+    first, second = entry_rules(made.state)
+    assert (first.host, first.sticky, first.name) == ("b", True, "b/")
+    assert (second.protocol, second.port, second.name) == ("tcp", 70, "tcp/70")

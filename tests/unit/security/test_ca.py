@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.security.ca import KeyPair, fingerprint, issue, make_ca
+from appliance.security.ca import KeyPair, fingerprint, issue, make_ca, pair_in
 
 NOW = time.time()
 
@@ -77,3 +77,22 @@ def test_the_fingerprint_is_that_of_the_der_form() -> None:
     import hashlib
 
     assert fingerprint(authority.certificate) == hashlib.sha256(der).hexdigest()
+
+
+def test_a_pair_is_found_in_one_text_in_any_order_with_the_servers_own_certificate_first() -> None:
+    authority = make_ca("lab", NOW)
+    server = issue(authority, "m1", NOW, names=("m1",), server=True)
+    text = (server.key + authority.certificate + server.certificate).decode()
+    assert pair_in(f"notes\n{text}") == KeyPair(server.certificate + authority.certificate, server.key)
+
+
+def test_what_is_no_pair_is_refused_with_the_reason() -> None:
+    server, other = (issue(make_ca("lab", NOW), "m1", NOW, server=True) for _ in range(2))
+    for text, reason in (
+        ("", "no certificate"),
+        (server.certificate.decode(), "no private key"),
+        ((server.certificate + other.key).decode(), "belongs to none"),
+        (server.certificate.decode() + "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----", "cannot be read"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            pair_in(text)
