@@ -88,7 +88,12 @@ class DockerEngine:
 
     def remove(self, name: str) -> None:
         with contextlib.suppress(NoSuchContainer), self._errors(name):
-            self._client.remove_container(name, v=True, force=True)
+            try:
+                self._client.remove_container(name, v=True, force=True)
+            except docker.errors.APIError as error:
+                if error.status_code != 409 or "already in progress" not in str(error.explanation):
+                    raise
+                self._client.wait(name, condition="removed")
 
     def events(self, labels: Mapping[str, str]) -> Events:
         with self._errors("events"):

@@ -175,7 +175,10 @@ class Engine(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Kill it if it runs, and remove it with its anonymous volumes. Removing a missing one is no error."""
+        """Kill it if it runs, and remove it with its anonymous volumes. It is gone then.
+
+        Removing a missing one is no error, nor is one whose removal somebody else has begun: its end is waited for.
+        """
         ...
 
     def events(self, labels: Mapping[str, str]) -> Events:

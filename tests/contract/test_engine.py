@@ -9,6 +9,7 @@ import json
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -193,6 +194,14 @@ def test_a_running_container_is_removed_with_all_that_runs(any_engine: Engine) -
     eventually(lambda: events.saw("destroy"), timeout=30)
     assert [e.action for e in events.events if e.action in ("die", "destroy")] == ["die", "destroy"]
     events.close()
+
+
+def test_who_removes_what_somebody_else_is_removing_waits_for_its_end(any_engine: Engine) -> None:
+    name = _run(any_engine, SLEEPER)
+    with ThreadPoolExecutor(8) as pool:
+        for each in [pool.submit(any_engine.remove, name) for _ in range(8)]:
+            each.result()
+            assert any_engine.inspect(name) is None
 
 
 @pytest.mark.parametrize(("command", "code"), [(("true",), 0), (("false",), 1), (_sh("exit 5"), 5)])
