@@ -1,5 +1,6 @@
 """A node's agent without the link, on any engine."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from tests.lab import waiting
 
 ROOT = "unit-agent"
 IMAGE = "busybox:lab"
+TURNS = ("instance_", "stop_")
+"""How the threads that work on instances are called (appliance/agent/turns.py)."""
 NETWORK = NetworkSettings(name="unit-agent", bridge="unitagent0", subnet="10.98.9.0/24", gateway="10.98.9.1")
 
 
@@ -141,6 +144,8 @@ class Node:
         finally:
             supervisor.stop()
             reporter.stop()
+            # What it was at goes on in the engine, where the next agent and the next test use the same names.
+            eventually(lambda: not [each for each in threading.enumerate() if each.name.startswith(TURNS)])
 
     def state(self, instance: str = "shop/web-1") -> str:
         return self.reported[instance].state if instance in self.reported else ""
