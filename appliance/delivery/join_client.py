@@ -28,6 +28,8 @@ from appliance.security.tokens import ParsedToken
 PATIENCE = 20.0
 """Seconds an answer of a manager may take."""
 LARGEST_ANSWER = 1024 * 1024
+_WRONG_TIMES = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,13 +168,30 @@ def _authority_of(manager: str, expected: str) -> bytes:
 
 def _ask(manager: str, authority: bytes, request: JoinRequest) -> JoinAnswer:
     checked = ssl.create_default_context(cadata=authority.decode())
-    status, content = _call(manager, checked, "POST", "/api/join", msgspec.json.encode(request))
+    now = msgspec.structs.replace(request, clock=time.time())  # others may have been asked in vain before
+    try:
+        status, content = _call(manager, checked, "POST", "/api/join", msgspec.json.encode(now))
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _WRONG_TIMES:
+            raise _wrong_clock(manager, error) from error
+        raise
     if status != 200:
         raise _refusal(manager, status, content)
     try:
         return msgspec.json.decode(content, type=JoinAnswer)
     except ValueError as error:
         raise ApplianceError("The manager's answer is not understood.", where=manager, why=str(error)) from error
+
+
+def _wrong_clock(manager: str, error: ssl.SSLCertVerificationError) -> Refused:
+    """The manager would say by how much, but by this clock it cannot be believed."""
+    return Refused(
+        "By the clock of this host the manager's certificate is not valid.",
+        where=f"manager {manager}",
+        why=f"{error.verify_message}; here it is {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}",
+        next="compare `date -u` here and on the manager; set the one that is wrong (date -u -s '...') and join again",
+        page="time#put-a-clock-right",
+    )
 
 
 def _refusal(manager: str, status: int, content: bytes) -> ApplianceError:

@@ -18,6 +18,7 @@ from appliance.model.addresses import LARGEST_NUMBER
 from appliance.model.cluster import LINK_PORT, JoinToken
 from appliance.model.moment import text_of_seconds
 from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
+from appliance.model.skew import direction
 from appliance.security.ssh import issue_host_certificate
 from appliance.security.tokens import check
 from appliance.store import keys
@@ -25,8 +26,9 @@ from appliance.store.codec import encode
 from appliance.store.state import State
 from appliance.store.store import Expect, Put, Store
 
-LARGEST_SKEW = 60.0
-"""Seconds by which the joining host's clock may differ: certificates are checked against it."""
+LARGEST_SKEW = 5.0
+"""Seconds by which the joining host's clock may differ, those that its question was on the way included: certificates
+are checked against it, and whoever compares the logs of two nodes trusts it."""
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,10 +109,10 @@ class Joiner:
         skew = request.clock - self._clock()
         if abs(skew) > LARGEST_SKEW:
             raise Refused(
-                f"The clock of this host is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the manager's.",
-                why="certificates would seem expired or not yet valid",
-                next="set the clock (date -u -s '…') and join again",
-                page="troubleshooting",
+                f"The clock of this host is {direction(skew)} the manager's.",
+                why=f"more than {LARGEST_SKEW:g} s: certificates and logs would not be what they seem",
+                next=f"set it (date -u -s @{self._clock():.0f}, then hwclock --systohc) and join again at once",
+                page="time#put-a-clock-right",
             )
         if request.version != VERSION:
             raise Refused(

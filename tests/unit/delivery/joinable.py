@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -31,7 +31,13 @@ FOUNDER = "n-f00000000000"
 
 @dataclass
 class Clock:
-    now: float = field(default_factory=time.time)
+    """It runs, as those of the hosts do that join over real connections."""
+
+    ahead: float = 0.0
+
+    @property
+    def now(self) -> float:
+        return time.time() + self.ahead
 
     def __call__(self) -> float:
         return self.now
@@ -82,8 +88,9 @@ class Joinable:
 
 
 @contextmanager
-def joinable(folder: Path) -> Iterator[Joinable]:
-    layout, clock = Layout(folder), Clock()
+def joinable(folder: Path, ahead: float = 0.0) -> Iterator[Joinable]:
+    """`ahead`: seconds by which the manager's clock is ahead of this machine's."""
+    layout, clock = Layout(folder), Clock(ahead)
     authority = pki.make_cluster_keys(layout, "lab", FOUNDER, "127.0.0.1", clock.now)
     with in_memory() as cluster:
         founder = NodeSpec(id=FOUNDER, name="one", number=1, address="127.0.0.1", roles=("manager", "agent"))

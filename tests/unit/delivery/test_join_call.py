@@ -124,7 +124,7 @@ def test_an_agents_place_is_no_proof_of_a_manager(cluster: Joinable, tmp_path: P
 
 def test_a_refusal_reaches_both_ends(cluster: Joinable) -> None:
     token = cluster.token(address="127.0.0.1")
-    cluster.clock.now += 3 * 86400
+    cluster.clock.ahead += 3 * 86400
     with waiting(cluster, token) as host:
         with pytest.raises(NotPermitted):
             call(host.at, proof_of(cluster), cluster.joiner.join)

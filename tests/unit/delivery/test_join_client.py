@@ -198,3 +198,16 @@ def test_a_manager_whose_store_is_away_is_passed_over(
             ask(host, cluster.token(at))
         assert "The store does not answer." in down.value.why
         assert ask(host, cluster.token(at, manager[0])).number == 2
+
+
+@pytest.mark.parametrize("days", [-4000, 30])
+def test_a_host_by_whose_clock_no_certificate_is_valid_hears_of_the_clock(
+    host: Layout, tmp_path: Path, days: int
+) -> None:
+    with (
+        joinable(tmp_path / "elsewhere", ahead=days * 24 * 3600.0) as cluster,
+        serving(Recorder(cluster.app()), cluster.server_keys(), tmp_path / "server") as at,
+        pytest.raises(Refused) as refused,
+    ):
+        ask(host, cluster.token(at))
+    assert "clock of this host" in refused.value.what and "date -u" in refused.value.next
