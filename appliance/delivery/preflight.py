@@ -15,6 +15,7 @@ from typing import Literal
 
 from appliance.errors import PreflightRefused, UsageError
 from appliance.host import facts, interfaces
+from appliance.host.clock import time_daemon
 from appliance.host.layout import Layout
 from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HTTPS_PORT, LINK_PORT, REGISTRY_PORT
 
@@ -174,7 +175,8 @@ def _time(_: Host) -> Finding:
     text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     if now < EARLIEST_CLOCK:
         return Finding("time", "failed", f"the clock says {text}", "set it: date -u -s 'YYYY-MM-DD HH:MM:SS'")
-    return Finding("time", "ok", text)
+    daemon = time_daemon()
+    return Finding("time", "ok", f"{text}, kept by {daemon}" if daemon else text)
 
 
 def _networks(host: Host) -> Finding:
