@@ -9,6 +9,7 @@ from appliance.model.instance import Binding, InstanceStatus, Refusal
 from appliance.model.job import JobRun
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Autoscaled, Rollout, ServiceHead
+from appliance.model.vip import VipStatus
 from appliance.store import keys
 from appliance.store.codec import decode
 from appliance.store.mirror import Alteration
@@ -158,6 +159,18 @@ def _node_status(old: NodeStatus | None, new: NodeStatus | None) -> Iterator[Dra
         yield Draft("node", new.id, f"is {new.state}", "warning" if new.state == "unreachable" else "info", new.id)
 
 
+def _vip(old: VipStatus | None, new: VipStatus | None) -> Iterator[Draft]:
+    if new is None or (old is not None and old.owners == new.owners):
+        return
+    match new.owners:
+        case ():
+            yield Draft("vip", new.address, "is on no node that can be reached", "warning")
+        case (owner,):
+            yield Draft("vip", new.address, "has its node", node=owner)
+        case owners:
+            yield Draft("vip", new.address, f"is on {len(owners)} nodes at once", "warning", owners[0])
+
+
 def _image(old: Image | None, new: Image | None) -> Iterator[Draft]:
     if new is not None:
         yield Draft("image", new.reference, "was loaded")
@@ -176,4 +189,5 @@ _TELLERS: tuple[tuple[str, type[Any], Callable[[Any, Any], Iterator[Draft]]], ..
     (keys.NODE_STATUS, NodeStatus, _node_status),
     (keys.NODES, NodeSpec, _node),
     (keys.IMAGES, Image, _image),
+    (keys.VIP_STATUS, VipStatus, _vip),
 )

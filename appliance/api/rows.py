@@ -221,6 +221,7 @@ def cluster_status(state: State, version: str, leader: str, etcd: str, skew_of: 
             "name": cluster.name if cluster else "",
             "version": version,
             "url": cluster.url if cluster else "",
+            "vip": cluster.vip if cluster else "",
             "state": "healthy" if well else "degraded",
         },
         "managers": [

@@ -27,6 +27,7 @@ from appliance.api import (
     tokens,
     top,
     users,
+    vips,
 )
 from appliance.api.call import Answer, Call, Route
 from appliance.api.context import Context
@@ -62,6 +63,7 @@ def all_routes(context: Context) -> list[Route]:
         *join.routes(context),
         *time_servers.routes(context),
         *users.routes(context),
+        *vips.routes(context),
     ]
     return [*found, *openapi.routes(context.version, found)]
 

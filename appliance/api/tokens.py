@@ -63,6 +63,8 @@ def make_token(context: Context, wish: NewToken) -> dict[str, object]:
     managers = tuple(
         f"{node.address}:{HTTPS_PORT}" for node in context.state.nodes.all().values() if "manager" in node.roles
     )
+    if cluster.vip:
+        managers += (f"{cluster.vip.partition('/')[0]}:{HTTPS_PORT}",)
     text, kept = create_token(managers, cluster.ca_fingerprint, wish.role, context.clock(), wish.address)
     context.commit([context.state.tokens.put(kept.id, kept)], [context.state.tokens.unchanged(kept.id)])
     return {

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "node": ("node", "List, label and cordon nodes"),
     "time": ("time", "Say which time servers the cluster follows"),
     "image": ("image", "Load, list and remove images"),
+    "vip": ("vip", "Add, list and remove virtual addresses"),
     "secret": ("secret", "Set, list and remove the secrets of services"),
     "token": ("token", "Make, list and revoke join tokens"),
     "docs": ("docs", "Print the manual of this version"),

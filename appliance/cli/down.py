@@ -34,6 +34,7 @@ def end_everything(layout: Layout) -> None:
     from appliance.delivery.takedown import down
     from appliance.engine.docker import DockerEngine
     from appliance.roles.agent import overlay_of
+    from appliance.roles.vip_sidecar import release_vips
 
     try:
         identity = node_files.read_identity(layout)
@@ -43,6 +44,7 @@ def end_everything(layout: Layout) -> None:
 
     def remove_overlay() -> None:
         with Package.open() as package:
-            overlay_of(identity, unpack_engine(package)).remove()
+            overlay_of(identity, unpack_engine(package)).remove()  # from here on programs are the package's
+            release_vips(layout, identity)
 
     down(layout, identity.engine, DockerEngine, remove_overlay, tell)

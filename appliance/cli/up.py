@@ -1,5 +1,6 @@
 """`appliance up`: make this host the first node of a new cluster, or finish what an earlier `up` left."""
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from appliance.delivery import launch, node_files, preflight
 from appliance.delivery.engine_process import find_host_engine
 from appliance.delivery.package import Package
 from appliance.errors import ApplianceError, Refused, UsageError
-from appliance.host.interfaces import choose_address
+from appliance.host.interfaces import choose_address, is_local
 from appliance.host.layout import Layout
 from appliance.model.addresses import parse_network
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import NODE_NAME, Clock
 from appliance.model.time_servers import parse_time_servers
+from appliance.model.vip import parse_vip
 from appliance.roles.founding import ADMIN, Wish, found, write_sidecars
 
 
@@ -29,6 +31,7 @@ from appliance.roles.founding import ADMIN, Wish, found, write_sidecars
 @click.option("--network", help=f"Range for instances, a private /16.  [default: {node_files.DEFAULT_NETWORK}]")
 @click.option("--ntp", multiple=True, metavar="SERVER", help="A time server of the site; may be given several times.")
 @clock_option
+@click.option("--vip", metavar="IP/LEN", help="Address of the cluster itself, which one of its managers holds.")
 @click.option("--yes", is_flag=True, help="Never ask.")
 @waive_option
 @format_option
@@ -40,6 +43,7 @@ def command(
     network: str | None,
     ntp: tuple[str, ...],
     clock: Clock | None,
+    vip: str | None,
     yes: bool,
     waive: tuple[str, ...],
     output: Format,
@@ -50,22 +54,26 @@ def command(
     with Package.open() as package, starting.starting(layout):
         starting.check_package(package)
         if node_files.is_node(layout):
-            identity = _existing(layout, address, name, network)
+            identity = _existing(layout, address, name, network, vip)
             starting.install(layout, package)
             if not launch.running(layout):  # a running agent keeps its own copy of them
                 write_sidecars(layout, identity, package)
         else:
             servers = parse_time_servers(ntp)
-            _found(layout, package, address, name, cluster_name, network, servers, clock, waivers(waive), yes)
+            _found(
+                layout, package, address, name, cluster_name, network, servers, clock, vip or "", waivers(waive), yes
+            )
         starting.start(layout)
         client = Client(layout.root)
-        starting.wait_until(layout, "This node", lambda seen: _missing(client, seen))
+        starting.wait_until(layout, "This node", lambda seen: _missing(client, layout, seen))
         result = _result(layout, client)
         _print(result) if output == "table" else show(result, output)
         layout.first_password.unlink(missing_ok=True)  # once it has been shown, and not before
 
 
-def _existing(layout: Layout, address: str | None, name: str | None, network: str | None) -> NodeIdentity:
+def _existing(
+    layout: Layout, address: str | None, name: str | None, network: str | None, vip: str | None
+) -> NodeIdentity:
     """This node; raises Refused when it is another one than the options describe."""
     identity = node_files.read_identity(layout)
     if "manager" not in identity.roles:
@@ -78,6 +86,7 @@ def _existing(layout: Layout, address: str | None, name: str | None, network: st
         ("--address", address, identity.address),
         ("--name", name, identity.name),
         ("--network", network, identity.network),
+        ("--vip", vip, identity.vip or "none"),
     ):
         if wanted is not None and wanted != known:
             raise Refused(
@@ -98,6 +107,7 @@ def _found(
     network: str | None,
     time_servers: tuple[str, ...],
     clock: Clock | None,
+    vip: str,
     waived: dict[str, str],
     yes: bool,
 ) -> None:
@@ -112,7 +122,10 @@ def _found(
         engine=find_host_engine(layout),
         clock=starting.clock_of(clock),
         time_servers=time_servers,
+        vip=vip,
     )
+    if vip:
+        _check_vip(vip, wish)
     host = preflight.Host(layout=layout, role="manager", network=wished, own_engine=not wish.engine)
     starting.check_host(host, waived)
     if not yes:
@@ -120,6 +133,18 @@ def _found(
     starting.install(layout, package)
     starting.tell("making keys, certificates and the sidecars' settings")
     found(layout, wish, package)
+
+
+def _check_vip(vip: str, wish: Wish) -> None:
+    """Raises UsageError for what cannot be the cluster's own address."""
+    address, _ = parse_vip(vip)
+    if address == wish.address or is_local(address) or IPv4Address(address) in parse_network(wish.network):
+        raise UsageError(
+            f"{address} cannot be the cluster's own address.",
+            why="it is this host's, or one of the instances' network",
+            next="choose one of this host's network that no other host has",
+            page="vip",
+        )
 
 
 def checked_name(name: str) -> str:
@@ -133,7 +158,7 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _missing(client: Client, seen: starting.Seen) -> str:
+def _missing(client: Client, layout: Layout, seen: starting.Seen) -> str:
     """What this node still lacks, "" for nothing. Other nodes may be away: they come back by themselves."""
     if not seen:
         return "the container engine and the agent"
@@ -146,7 +171,11 @@ def _missing(client: Client, seen: starting.Seen) -> str:
     if not any(manager["leader"] for manager in status["managers"]):
         return "a leader to be elected"
     ready = any(node["id"] == seen["node"] and node["state"] == "ready" for node in status["nodes"])
-    return "" if ready else "the manager to see its node ready"
+    if not ready:
+        return "the manager to see its node ready"
+    own = node_files.read_identity(layout).vip.partition("/")[0]
+    others = len(status["managers"]) > 1  # then one of them may have it
+    return f"its address {own}" if own and not others and not is_local(own) else ""
 
 
 def _result(layout: Layout, client: Client) -> dict[str, Any]:

@@ -29,16 +29,19 @@ class LinkKeys:
     certificate: str
 
 
-def make_cluster_keys(layout: Layout, cluster_name: str, node_id: str, address: str, now: float) -> bytes:
+def make_cluster_keys(
+    layout: Layout, cluster_name: str, node_id: str, address: str, now: float, *, vip: str = ""
+) -> bytes:
     """Everything that a new cluster's first manager needs; returns the authority's certificate (PEM).
 
+    `vip`: the cluster's own address, "" for none; whoever comes by it has to find it in the certificate of the page.
     Keys of an earlier try that did not get as far as a node are replaced.
     """
     pki = layout.pki
     authority = make_ca(cluster_name, now)
     addresses = tuple(dict.fromkeys((address, "127.0.0.1")))
     etcd = issue(authority, node_id, now, names=(ETCD_NAME,), addresses=addresses, server=True, client=True)
-    web = issue(authority, address, now, addresses=addresses, server=True)
+    web = issue(authority, address, now, addresses=(*addresses, *([vip] if vip else [])), server=True)
     client = issue(authority, f"manager {node_id}", now, client=True)
     _write_pair(pki / "ca", authority)
     for folder, name, pair in (("etcd", "etcd", etcd), ("web", "web", web), ("client", "client", client)):

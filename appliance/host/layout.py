@@ -128,6 +128,16 @@ class Layout:
         return self.var / "directory.json"
 
     @property
+    def vips(self) -> Path:
+        """Folder: the virtual addresses that this node may hold, and those that may be on it because of us."""
+        return self.var / "vips"
+
+    @property
+    def vip_standing(self) -> Path:
+        """Folder of how well this node is, for keepalived; forgotten with the power."""
+        return self.run / "vips"
+
+    @property
     def join_file(self) -> Path:
         """What this host asked for when it last tried to join, until it has."""
         return self.var / "join.json"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,7 @@ from appliance.link.messages import (
     ExecRequest,
     FromManager,
     Heartbeat,
+    Held,
     Hello,
     LogsRequest,
     Report,
@@ -121,6 +123,7 @@ class AgentLink:
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._lock = threading.Lock()
         self._waiting: dict[str, InstanceStatus] = {}
+        self._held: tuple[str, ...] = ()
         self._arrived: asyncio.Event | None = None
         self._state = LinkState()
 
@@ -155,6 +158,12 @@ class AgentLink:
         """Send statuses soon. Without a link only the latest of each instance is kept."""
         with self._lock:
             self._waiting.update({status.instance: status for status in statuses})
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def hold(self, vips: tuple[str, ...]) -> None:
+        """These virtual addresses are on this node from now on; managers are told soon."""
+        self._held = vips
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -234,18 +243,22 @@ class AgentLink:
             log.info("the link to manager %s ended", manager)
 
     async def _send_reports(self, messages: Messages[FromManager], arrived: asyncio.Event) -> None:
-        while True:
-            with self._lock:
-                names = list(self._waiting)[:STATUSES_IN_REPORT]
-                statuses = tuple(self._waiting.pop(name) for name in names)
-            if statuses:
-                try:
+        """Until the link ends; the next hello then carries everything."""
+        told: tuple[str, ...] = ()
+        with suppress(LinkDown):
+            while True:
+                arrived.clear()
+                if (held := self._held) != told:
+                    await messages.send(Held(vips=held))
+                    told = held
+                while statuses := self._next_statuses():
                     await messages.send(Report(statuses=statuses))
-                except LinkDown:
-                    return  # the next hello carries everything
-                continue
-            arrived.clear()
-            await arrived.wait()
+                await arrived.wait()
+
+    def _next_statuses(self) -> tuple[InstanceStatus, ...]:
+        with self._lock:
+            names = list(self._waiting)[:STATUSES_IN_REPORT]
+            return tuple(self._waiting.pop(name) for name in names)
 
     async def _beat(self, messages: Messages[FromManager], comparison: Comparison) -> None:
         while True:

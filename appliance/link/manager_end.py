@@ -24,6 +24,7 @@ from appliance.link.messages import (
     FromAgent,
     FromManager,
     Heartbeat,
+    Held,
     Hello,
     Report,
 )
@@ -114,6 +115,7 @@ class ManagerLink:
         on_report: Callable[[str, Report], None],
         on_gone: Callable[[str], None],
         on_heartbeat: Callable[[str, Heartbeat], None] | None = None,
+        on_held: Callable[[str, Held], None] | None = None,
         forward_registry: Callable[[str], bool] = lambda node_id: True,
     ) -> None:
         self.loop = asyncio.new_event_loop()
@@ -124,6 +126,7 @@ class ManagerLink:
         self._on_report = on_report
         self._on_gone = on_gone
         self._on_heartbeat = on_heartbeat
+        self._on_held = on_held
         self._forward_registry = forward_registry
         self._nodes: dict[str, _Node] = {}
         self._lock = threading.Lock()
@@ -260,6 +263,9 @@ class ManagerLink:
         match message:
             case Report():
                 self._on_report(node_id, message)
+            case Held():
+                if self._on_held is not None:
+                    self._on_held(node_id, message)
             case Heartbeat():
                 if message.tick:
                     self._queue(node_id, Echo(tick=message.tick, clock=time.time()))

@@ -14,6 +14,7 @@ from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.node import NodeFacts, Peer
 from appliance.model.skew import Skew
 from appliance.model.usage import NodeUsage
+from appliance.model.vip import VipPlan
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes of one line; a longer one ends the session."""
@@ -50,6 +51,12 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     usage: NodeUsage | None = None
     tick: float = 0.0
     skew: Skew | None = None
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
+    """The virtual addresses that are on the node now; none before the first of these messages."""
+
+    vips: tuple[str, ...]
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
@@ -94,6 +101,12 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):
     certificates: tuple[HostCertificate, ...] | None = None
 
 
+class Vips(msgspec.Struct, frozen=True, kw_only=True, tag="vips"):
+    """All virtual addresses that this node is a candidate for."""
+
+    vips: tuple[VipPlan, ...]
+
+
 class DirectoryNews(msgspec.Struct, frozen=True, kw_only=True, tag="directory"):
     """Who is where. With `full`, endpoints that are not listed are gone; `deploys` and `policies` are whole, None where
     they did not change."""
@@ -112,8 +125,8 @@ class Echo(msgspec.Struct, frozen=True, kw_only=True, tag="echo"):
     clock: float
 
 
-FromAgent = Hello | Report | Heartbeat
-FromManager = Orders | Peers | Gates | Entries | DirectoryNews | Echo
+FromAgent = Hello | Report | Heartbeat | Held
+FromManager = Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):

@@ -7,7 +7,8 @@ from appliance.model.node import Clock, Dial, NodeSpec, Role
 
 
 class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """`managers`: addresses (HOST:PORT) of the managers' link. `engine`: path of the engine's socket, "" : our own."""
+    """`managers`: addresses (HOST:PORT) of the managers' link. `engine`: path of the engine's socket, "" : our own.
+    `vip`: the cluster's own address, as this node founded it with; "" on nodes that joined."""
 
     id: str
     name: str
@@ -21,6 +22,7 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     managers: tuple[str, ...]
     engine: str = ""
     clock: Clock = "host"
+    vip: str = ""
 
 
 class FirstState(msgspec.Struct, frozen=True, kw_only=True):

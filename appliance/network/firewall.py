@@ -13,6 +13,8 @@ from appliance.model.addresses import subnet_of
 
 FORWARD = "APPLIANCE-FORWARD"
 POSTROUTING = "APPLIANCE-POSTROUTING"
+VRRP = "112"
+"""The number of VRRP's IP protocol (RFC 5798)."""
 _TIMEOUT = 20.0
 
 
@@ -71,7 +73,9 @@ class Firewall:
 
     def _rules(self, chain: Chain) -> list[str]:
         """The chain's rules as `iptables -S` prints them."""
-        return [line for line in self._call(chain.table, "-S", chain.name).splitlines() if line.startswith("-A ")]
+        # A host that has names of protocols is shown them.
+        listed = self._call(chain.table, "-S", chain.name).replace(" -p vrrp ", f" -p {VRRP} ").splitlines()
+        return [line for line in listed if line.startswith("-A ")]
 
     def _shown(self, chain: Chain, rule: tuple[str, ...]) -> str:
         """`rule` as `iptables -S` would print it: it prints the source, then the destination, then the rest."""

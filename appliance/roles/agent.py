@@ -27,7 +27,7 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
-from appliance.link.messages import DirectoryNews, Entries, FromManager, Gates, Hello, Orders, Peers
+from appliance.link.messages import DirectoryNews, Entries, FromManager, Gates, Hello, Orders, Peers, Vips
 from appliance.model.addresses import gateway_of
 from appliance.model.cluster import DOMAIN, INSTANCE_NETWORK, LINK_PORT
 from appliance.model.identity import NodeIdentity
@@ -43,6 +43,7 @@ from appliance.roles import node_sidecars
 from appliance.roles.channels import NodeChannels
 from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
+from appliance.roles.vip_sidecar import vip_keeper
 from appliance.sidecars import ntp
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
                 inbox.put(lambda: take_news(message))
             case Entries():
                 entry_server.update(message.rules, message.certificates)
+            case Vips():
+                vips.update(message.vips)
 
     def resolver(service: str) -> str:
         return resolver_text(gateway, service, DOMAIN)
@@ -158,6 +161,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     names = node_sidecars.name_server(book, layout, identity, package, directory)
     time_server = node_sidecars.TimeServer(book, layout, identity, package)
     clock_feed = ClockFeed(layout.clock / ntp.LINK_SOCKET)
+    vips = vip_keeper(engine, book, layout, identity, package, supervisor.statuses, lambda held: link.hold(held))
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
@@ -175,6 +179,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             status_file,
             inbox,
             reporter,
+            vips,  # what keepalived follows has to be there before the supervisor starts it
             supervisor,
             meter,
             names,

@@ -28,7 +28,8 @@ FIRST_NUMBER = 1
 class Wish:
     """What a person decides about a new cluster. `engine`: socket of the host's own engine, "" : ours.
 
-    `time_servers` as in Cluster, `clock` as in NodeIdentity.
+    `time_servers` as in Cluster, `clock` as in NodeIdentity. `vip`: the cluster's own address
+    as ``IP/LEN``, "" for none.
     """
 
     cluster_name: str
@@ -38,13 +39,15 @@ class Wish:
     engine: str
     clock: Clock
     time_servers: tuple[str, ...] = ()
+    vip: str = ""
 
 
 def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
     """Make this host the first manager; it has to be no node yet."""
     now = time.time()
     node_id, cluster_id = node_files.new_id("n"), node_files.new_id("c")
-    authority = pki.make_cluster_keys(layout, wish.cluster_name, node_id, wish.address, now)
+    vip = wish.vip.partition("/")[0]
+    authority = pki.make_cluster_keys(layout, wish.cluster_name, node_id, wish.address, now, vip=vip)
     password = new_password()
     write_atomic(layout.first_password, password + "\n")
     identity = NodeIdentity(
@@ -59,8 +62,9 @@ def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
         managers=(f"{wish.address}:{LINK_PORT}",),
         engine=wish.engine,
         clock=wish.clock,
+        vip=wish.vip,
     )
-    first = _first_state(identity, fingerprint(authority), hash_password(password), now, wish.time_servers)
+    first = _first_state(identity, wish, fingerprint(authority), hash_password(password), now)
     node_files.write_first_state(layout, first)
     write_sidecars(layout, identity, package)
     node_files.write_identity(layout, identity)
@@ -89,19 +93,18 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
         book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
 
 
-def _first_state(
-    identity: NodeIdentity, authority: str, password: str, now: float, time_servers: tuple[str, ...]
-) -> FirstState:
+def _first_state(identity: NodeIdentity, wish: Wish, authority: str, password: str, now: float) -> FirstState:
     moment = text_of_seconds(now, "seconds")
     return FirstState(
         cluster=Cluster(
             id=identity.cluster_id,
             name=identity.cluster_name,
-            url=f"https://{identity.address}:{HTTPS_PORT}/",
+            url=f"https://{wish.vip.partition('/')[0] or identity.address}:{HTTPS_PORT}/",
             network=identity.network,
             ca_fingerprint=authority,
             created_at=moment,
-            time_servers=time_servers,
+            time_servers=wish.time_servers,
+            vip=wish.vip,
         ),
         admin=User(name=ADMIN, password=password, created_at=moment),
         node=NodeSpec(

@@ -25,6 +25,7 @@ from appliance.link.manager_end import ManagerLink
 from appliance.link.measurements import Measurements
 from appliance.link.messages import Heartbeat, Hello
 from appliance.link.reports import Reports
+from appliance.link.vips import VipDispatch, VipHolders
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
@@ -32,6 +33,7 @@ from appliance.network.certificates import EntryCertificates, host_certificates
 from appliance.network.directory import directory
 from appliance.network.entry import entry_nodes, entry_rules
 from appliance.network.leases import LeaseMirror
+from appliance.network.vip import vip_plans
 from appliance.orchestrator.assignments import assignment_now
 from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
@@ -146,6 +148,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         jobs.wake()
         leases.wake()
         certificates.wake()
+        holders.wake()
 
     election = Election(store, identity.id, lead_changed)
     orchestrator = Orchestrator(store, state, election.term)
@@ -157,6 +160,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     clocks = Clocks(
         lambda node, text, warns: events.add([Draft("clock", node, text, "warning" if warns else "info", node)])
     )
+    holders = VipHolders(store, state, election.term, vip_plans)
     autoscaler = Autoscaler(store, state, election.term, measurements.instances)
 
     certificates = EntryCertificates(
@@ -168,11 +172,13 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         dispatch.greet(node_id)
         entries.greet(node_id)
         who_is_where.greet(node_id)
+        vips.greet(node_id)
 
     def gone(node_id: str) -> None:
         reports.gone(node_id)
         measurements.gone(node_id)
         clocks.gone(node_id)
+        holders.gone(node_id)
 
     def beaten(node_id: str, heartbeat: Heartbeat) -> None:
         measurements.heard(node_id, heartbeat)
@@ -189,12 +195,14 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         on_report=reports.report,
         on_gone=gone,
         on_heartbeat=beaten,
+        on_held=holders.heard,
         # The registry listens on this node's own loopback already.
         forward_registry=lambda node_id: node_id != identity.id,
     )
     dispatch = Dispatch(state, link, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates)
     who_is_where = DirectoryDispatch(state, link, directory)
     entries = EntryDispatch(state, link, entry_rules, entry_nodes, lambda now: host_certificates(now, seal))
+    vips = VipDispatch(state, link, vip_plans)
     sessions = SessionBook(time.monotonic)
 
     def leader() -> str:
@@ -249,6 +257,8 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             dispatch,
             who_is_where,
             entries,
+            vips,
+            holders,
             dialling,
             calls,
             live,

@@ -14,6 +14,7 @@
 /appliance/autoscale/SERVICE/DEPLOY                Autoscaled       orchestrator
 /appliance/certificates/HOST                       IssuedCertificate  the leader
 /appliance/virtual/SERVICE/DEPLOY                   VirtualAddress   orchestrator
+/appliance/vips/ADDRESS                            Vip              API
 /appliance/jobs/SERVICE/JOB                        JobState         orchestrator
 /appliance/runs/SERVICE/JOB/NUMBER                 JobRun           orchestrator
 /appliance/instances/SERVICE/DEPLOY-INDEX          Instance         orchestrator
@@ -21,6 +22,7 @@
 /appliance/refusals/SERVICE/DEPLOY-INDEX           Refusal          scheduler
 /appliance/status/nodes/ID                         NodeStatus       the manager with the node's link
 /appliance/status/instances/SERVICE/DEPLOY-INDEX   InstanceStatus   the manager with the node's link
+/appliance/status/vips/ADDRESS                     VipStatus        the leading manager
 """
 
 ROOT = "/appliance/"
@@ -30,6 +32,7 @@ USERS = ROOT + "users/"
 TOKENS = ROOT + "tokens/"
 IMAGES = ROOT + "images/"
 NUMBERS = ROOT + "numbers/"
+ROUTERS = ROOT + "routers/"
 NODES = ROOT + "nodes/"
 SERVICES = ROOT + "services/"
 REVISIONS = ROOT + "revisions/"
@@ -39,6 +42,7 @@ OUTCOMES = ROOT + "outcomes/"
 AUTOSCALE = ROOT + "autoscale/"
 CERTIFICATES = ROOT + "certificates/"
 VIRTUAL = ROOT + "virtual/"
+VIPS = ROOT + "vips/"
 JOBS = ROOT + "jobs/"
 RUNS = ROOT + "runs/"
 INSTANCES = ROOT + "instances/"
@@ -46,6 +50,7 @@ BINDINGS = ROOT + "bindings/"
 REFUSALS = ROOT + "refusals/"
 NODE_STATUS = ROOT + "status/nodes/"
 INSTANCE_STATUS = ROOT + "status/instances/"
+VIP_STATUS = ROOT + "status/vips/"
 
 
 def revision_key(service: str, number: int) -> str:

@@ -18,6 +18,7 @@ from appliance.model.job import JobRun, JobState
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.secret import Secret
 from appliance.model.service import Autoscaled, Revision, Rollout, ServiceHead
+from appliance.model.vip import Vip, VipStatus
 from appliance.store import keys
 from appliance.store.codec import decode, encode
 from appliance.store.store import MOST_OPERATIONS, Delete, Entry, Expect, Put, Store
@@ -117,6 +118,8 @@ class State:
         self.autoscale = Table(copy, keys.AUTOSCALE, Autoscaled)
         self.certificates = Table(copy, keys.CERTIFICATES, IssuedCertificate)
         self.virtual = Table(copy, keys.VIRTUAL, VirtualAddress)
+        self.vips = Table(copy, keys.VIPS, Vip)
+        self.vip_status = Table(copy, keys.VIP_STATUS, VipStatus)
         self.jobs = Table(copy, keys.JOBS, JobState)
         self.runs = Table(copy, keys.RUNS, JobRun)
         self.instances = Table(copy, keys.INSTANCES, Instance)
