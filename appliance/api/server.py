@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,15 +194,28 @@ class ApiServer:
             thread.start()
 
     def stop(self) -> None:
+        """Whoever is connected is hung up on; what is being answered ends with that."""
         for server in self._servers:
-            server.close()
+            server.trigger.pull_trigger(partial(_hang_up, server))
             server.task_dispatcher.shutdown()
+            server.trigger.pull_trigger(partial(_close, server))
         for thread in self._threads:
             thread.join(timeout=5)
         self._servers.clear()
         self._threads.clear()
         for path, _ in self._sockets:
             path.unlink(missing_ok=True)
+
+
+def _hang_up(server: Any) -> None:
+    """In the server's own thread: it would not notice until its next timeout, and live as long as a connection."""
+    for channel in tuple(server.active_channels.values()):
+        channel.handle_close()
+
+
+def _close(server: Any) -> None:
+    _hang_up(server)
+    server.close()
 
 
 def _listen(path: Path) -> socket.socket:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,17 @@ def ask(path: Path, method: str, url: str, body: object = None, **headers: str) 
 def test_root_needs_no_login_on_the_admin_socket(sockets: tuple[Path, Path]) -> None:
     status, said, _ = ask(sockets[0], "GET", "/api/status")
     assert status == 200 and said["cluster"]["name"] == "test"
+
+
+def test_a_stop_waits_for_nobody_who_is_connected(cluster: InMemory, tmp_path: Path) -> None:
+    server = ApiServer(cluster.context, tmp_path / "admin.sock", tmp_path / "api.sock")
+    server.start()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as kept:
+        kept.connect(str(tmp_path / "admin.sock"))
+        kept.sendall(f"GET /api/status HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        assert kept.recv(12) == b"HTTP/1.1 200"
+        server.stop()
+        assert [each.name for each in threading.enumerate() if each.name.startswith("api ")] == []
 
 
 def test_only_root_may_open_the_sockets(sockets: tuple[Path, Path]) -> None:
