@@ -75,7 +75,8 @@ def instance_rows(state: State, service: str = "") -> list[Row]:
         node_status = reached.get(binding.node) if binding else None
         node = nodes.get(binding.node) if binding else None
         row = _row(instance, binding, statuses.get(name), refusals.get(name), node, node_status)
-        rows.append(row | {"rank": _rank(state, instance)})
+        virtual = state.virtual.get(f"{instance.service}/{instance.deploy}")
+        rows.append(row | {"rank": _rank(state, instance), "virtual": virtual.ip if virtual else ""})
     if service == SYSTEM_SERVICE:
         names = {node.id: node.name for node in nodes.values()}
         rows = [status_row(status, names.get(status.node, status.node)) for status in statuses.values()]
@@ -130,6 +131,7 @@ def status_row(status: InstanceStatus, node: str) -> Row:
         "kind": "deploy",
         "generation": status.generation,
         "rank": 0,
+        "virtual": "",
     }
     return row | _observed(status)
 

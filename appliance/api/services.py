@@ -115,6 +115,7 @@ def show_service(context: Context, name: str) -> dict[str, object]:
         "message": revision.message,
         "secrets": revision.secrets,
         "spec": msgspec.to_builtins(revision.spec),
+        "virtual": {each.deploy: each.ip for _, each in context.state.virtual.below(f"{name}/")},
         "instances": instance_rows(context.state, name),
     }
 

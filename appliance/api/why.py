@@ -4,9 +4,12 @@ import msgspec
 
 from appliance.api.job_rows import job_rows
 from appliance.api.progress import progress
+from appliance.api.revisions import in_effect
 from appliance.api.rows import Row, instance_rows, node_rows
 from appliance.errors import NotFound
+from appliance.model.addresses import virtual_addresses
 from appliance.orchestrator.explain import reasons
+from appliance.orchestrator.virtual import deploys_with_address
 from appliance.scheduler.inventory import Inventory
 from appliance.scheduler.schedule import verdicts
 from appliance.store.state import State
@@ -39,12 +42,23 @@ def _service(state: State, name: str) -> Explanation | None:
     if state.services.get(name) is None:
         return None
     found = progress(state, name)
-    said = dict.fromkeys([*reasons(state, name), *found.waiting[:MOST]])
+    said = dict.fromkeys([*reasons(state, name), *found.waiting[:MOST], *_without_address(state, name)])
     if not said:
         sentence = f"{name} is as wished: every instance runs and is ready."
         return Explanation(thing=name, reasons=(sentence,), next=f"appliance ps {name}", page="services")
     following = f"appliance history {name}" if found.failed else f"appliance ps {name}"
     return Explanation(thing=name, reasons=tuple(said), next=following, page="services/#rollouts")
+
+
+def _without_address(state: State, name: str) -> list[str]:
+    """Only once all are given away: for a moment after an apply the orchestrator has not chosen yet."""
+    cluster, head = state.cluster(), state.services.get(name)
+    revision = in_effect(state, head) if head else None
+    taken = state.virtual.all()
+    if cluster is None or revision is None or len(taken) < len(virtual_addresses(cluster.network)):
+        return []
+    left = sorted(deploys_with_address(revision.spec) - taken.keys())
+    return [f"{deploy} has no stable address: all {len(taken)} are given away." for deploy in left]
 
 
 def _node(state: State, name: str) -> Explanation | None:

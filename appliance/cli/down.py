@@ -33,7 +33,8 @@ def end_everything(layout: Layout) -> None:
     from appliance.delivery.runtime import unpack_engine
     from appliance.delivery.takedown import down
     from appliance.engine.docker import DockerEngine
-    from appliance.roles.agent import overlay_of
+    from appliance.model.directory import Directory
+    from appliance.roles.agent import balance_of, overlay_of
     from appliance.roles.vip_sidecar import release_vips
 
     try:
@@ -44,7 +45,9 @@ def end_everything(layout: Layout) -> None:
 
     def remove_overlay() -> None:
         with Package.open() as package:
-            overlay_of(identity, unpack_engine(package)).remove()  # from here on programs are the package's
-            release_vips(layout, identity)
+            overlay = overlay_of(identity, unpack_engine(package))  # from here on programs are the package's
+        balance_of(layout, identity, Directory, lambda: None).remove()
+        overlay.remove()
+        release_vips(layout, identity)
 
     down(layout, identity.engine, DockerEngine, remove_overlay, tell)

@@ -35,7 +35,7 @@ def command(service: str, output: Format, root: Path) -> None:
 
 
 def print_instances(rows: list[dict[str, Any]]) -> None:
-    headings = ["INSTANCE", "NODE", "STATE", "READY", "IP", "RESTARTS", "REVISION", "MESSAGE"]
+    headings = ["INSTANCE", "NODE", "STATE", "READY", "IP", "VIRTUAL", "RESTARTS", "REVISION", "MESSAGE"]
     cells = [
         [
             row["instance"],
@@ -43,6 +43,7 @@ def print_instances(rows: list[dict[str, Any]]) -> None:
             click.style(row["state"], fg=_COLOURS.get(row["state"])),
             "yes" if row["ready"] else "no",
             row["ip"],
+            row.get("virtual", ""),
             str(row["restarts"]),
             str(row["revision"]),
             row["message"],

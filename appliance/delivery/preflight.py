@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from appliance.errors import PreflightRefused, UsageError
-from appliance.host import facts, interfaces
+from appliance.host import facts, interfaces, netfilter
 from appliance.host.clock import time_daemon
 from appliance.host.layout import Layout
 from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HTTPS_PORT, LINK_PORT, REGISTRY_PORT
@@ -194,6 +194,18 @@ def _networks(host: Host) -> Finding:
     return Finding("networks", "ok", f"{ours} is free here")
 
 
+def _nftables(_: Host) -> Finding:
+    """Never a failure: the names of deploys lead to their instances without it."""
+    if netfilter.generation() < 0:
+        return Finding(
+            "nftables",
+            "warning",
+            "the kernel has none",
+            "stable addresses and isolation do not work on this node; names do: modprobe nf_tables",
+        )
+    return Finding("nftables", "ok", "there")
+
+
 def _leftovers(host: Host) -> Finding:
     layout = host.layout
     if layout.node_file.exists():
@@ -226,5 +238,6 @@ CHECKS: dict[str, Callable[[Host], Finding]] = {
     "memory": _memory,
     "time": _time,
     "networks": _networks,
+    "nftables": _nftables,
     "leftovers": _leftovers,
 }

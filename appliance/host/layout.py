@@ -108,6 +108,11 @@ class Layout:
         return self.var / "before.json"
 
     @property
+    def bridged_before(self) -> Path:
+        """Whether the host showed bridged packets to its firewall before we asked it to."""
+        return self.var / "bridged-before"
+
+    @property
     def names(self) -> Path:
         """What the node's name server answers from."""
         return self.var / "names"

@@ -1,7 +1,8 @@
 """Which address belongs to whom: pure arithmetic on the cluster's network.
 
 The network, a /16, is cut into /24s and node number N has the Nth: `.0` is the node's end of the vxlan, as flannel has
-it, `.1` the gateway of its bridge, and `.2` to `.254` belong to instances.
+it, `.1` the gateway of its bridge, and `.2` to `.254` belong to instances. The first and the last /24, which no node
+has, hold the stable addresses of deploys, `.1` to `.254` of each.
 """
 
 from ipaddress import IPv4Address, IPv4Network
@@ -11,6 +12,7 @@ from appliance.errors import UsageError
 LARGEST_NUMBER = 254
 """Node numbers are 1..254; number 0 is never used."""
 _HOSTS = range(2, 255)
+_VIRTUAL = range(1, 255)
 
 
 def parse_network(text: str) -> IPv4Network:
@@ -51,3 +53,14 @@ def vtep_address(network: str, number: int) -> str:
 def instance_addresses(network: str, number: int) -> tuple[IPv4Address, int]:
     """The lowest address for instances of the node, and how many there are in a row."""
     return subnet_of(network, number)[_HOSTS[0]], len(_HOSTS)
+
+
+def virtual_subnets(network: str) -> tuple[IPv4Network, IPv4Network]:
+    """The two /24s that stable addresses of deploys are taken from."""
+    base = int(parse_network(network).network_address)
+    return IPv4Network((base, 24)), IPv4Network((base + (255 << 8), 24))
+
+
+def virtual_addresses(network: str) -> tuple[str, ...]:
+    """All 508 stable addresses that there are."""
+    return tuple(str(subnet[host]) for subnet in virtual_subnets(network) for host in _VIRTUAL)

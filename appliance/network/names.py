@@ -6,23 +6,32 @@
 
 from ipaddress import IPv4Network
 
-from appliance.model.directory import Directory
+from appliance.model.directory import Directory, Endpoint
 
 
-def hosts_files(directory: Directory, domain: str) -> dict[str, str]:
-    """Service → text of its file for dnsmasq's ``hostsdir`` (hosts(5)). An address answers to its first name."""
+def hosts_files(directory: Directory, domain: str, *, balanced: bool = True) -> dict[str, str]:
+    """Service → text of its file for dnsmasq's ``hostsdir`` (hosts(5)). An address answers to its first name.
+
+    Where stable addresses are not `balanced`, their names lead to the ready instances instead.
+    """
     lines: dict[str, list[str]] = {}
     for _, each in sorted(directory.endpoints.items()):
         deploy = f"{each.deploy}.{each.service}.{domain}"
         own = f"{each.deploy}-{each.index}"
         names = [f"{own}.{deploy}", f"{each.index}.{deploy}", f"{own}.{each.service}.{domain}"]
         names += [deploy] if each.ready else []
+        names += [f"virtual.{deploy}"] if each.ready and not balanced and _virtual(directory, each) else []
         lines.setdefault(each.service, []).append(f"{each.ip} {' '.join(names)}\n")
     for name, deploy_names in sorted(directory.deploys.items()):
         service, _, deploy = name.partition("/")
-        if deploy_names.virtual:
+        if deploy_names.virtual and balanced:
             lines.setdefault(service, []).append(f"{deploy_names.virtual} virtual.{deploy}.{service}.{domain}\n")
     return {service: "".join(each) for service, each in lines.items()}
+
+
+def _virtual(directory: Directory, endpoint: Endpoint) -> str:
+    known = directory.deploys.get(f"{endpoint.service}/{endpoint.deploy}")
+    return known.virtual if known else ""
 
 
 def srv_records(directory: Directory, domain: str) -> tuple[str, ...]:

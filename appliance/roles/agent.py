@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from appliance.agent.assignments import AssignmentBook
@@ -30,10 +31,13 @@ from appliance.link.agent_end import AgentLink
 from appliance.link.messages import DirectoryNews, Entries, FromManager, Gates, Hello, Orders, Peers, Vips
 from appliance.model.addresses import gateway_of
 from appliance.model.cluster import DOMAIN, INSTANCE_NETWORK, LINK_PORT
+from appliance.model.directory import Directory
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import InstanceStatus
 from appliance.model.secret import secrets_used
+from appliance.network.balance import Balance
 from appliance.network.bridge import Bridge
+from appliance.network.bridged import BridgedTraffic
 from appliance.network.directory_book import DirectoryBook
 from appliance.network.kernel_news import KernelNews
 from appliance.network.names import resolver_text
@@ -158,10 +162,12 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         lambda: bool(link.state.manager),
     )
     entry_server = node_sidecars.entry_server(engine, book, layout, identity, package, supervisor.remark)
-    names = node_sidecars.name_server(book, layout, identity, package, directory)
     time_server = node_sidecars.TimeServer(book, layout, identity, package)
     clock_feed = ClockFeed(layout.clock / ntp.LINK_SOCKET)
     vips = vip_keeper(engine, book, layout, identity, package, supervisor.statuses, lambda held: link.hold(held))
+    balance = balance_of(layout, identity, lambda: directory.now, lambda: names.wake())
+    directory.subscribe(lambda _: balance.wake())
+    names = node_sidecars.name_server(book, layout, identity, package, directory, lambda: balance.works)
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
@@ -169,12 +175,14 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     def something_is_gone() -> None:
         overlay.wake()
         bridge.wake()
+        balance.wake()
 
     return Group(
         "agent",
         [
             overlay,
             bridge,
+            balance,
             KernelNews(DEVICE, something_is_gone),
             status_file,
             inbox,
@@ -198,6 +206,20 @@ def overlay_of(identity: NodeIdentity, runtime: EngineRuntime) -> Overlay:
         node=identity.id,
         number=identity.number,
         address=identity.address,
+    )
+
+
+def balance_of(
+    layout: Layout, identity: NodeIdentity, directory: Callable[[], Directory], changed: Callable[[], None]
+) -> Balance:
+    """This node's stable addresses and isolation; `overlay_of` has put the programs that it needs into the PATH."""
+    return Balance(
+        network=identity.network,
+        node=identity.id,
+        number=identity.number,
+        directory=directory,
+        bridged=BridgedTraffic(layout.bridged_before),
+        changed=changed,
     )
 
 

@@ -39,6 +39,7 @@ from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
 from appliance.orchestrator.gates import gates
 from appliance.orchestrator.jobs_controller import Jobs
+from appliance.orchestrator.virtual_controller import Addresses
 from appliance.roles.dialling import Dialling
 from appliance.roles.signals import Signals
 from appliance.scheduler.controller import Scheduler
@@ -149,10 +150,12 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         leases.wake()
         certificates.wake()
         holders.wake()
+        addresses.wake()
 
     election = Election(store, identity.id, lead_changed)
     orchestrator = Orchestrator(store, state, election.term)
     jobs = Jobs(store, state, election.term, time.time)
+    addresses = Addresses(store, state, election.term)
     scheduler = Scheduler(store, state, election.term, now_text)
     leases = LeaseMirror(store, state, election.term)
     reports = Reports(state, store)
@@ -252,6 +255,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             autoscaler,
             leases,
             certificates,
+            addresses,
             reports,
             link,
             dispatch,

@@ -40,8 +40,14 @@ def entry_server(
 
 
 def name_server(
-    book: AssignmentBook, layout: Layout, identity: NodeIdentity, package: Package, directory: DirectoryBook
+    book: AssignmentBook,
+    layout: Layout,
+    identity: NodeIdentity,
+    package: Package,
+    directory: DirectoryBook,
+    balanced: Callable[[], bool],
 ) -> NameServer:
+    """`balanced`: whether this node leads stable addresses to instances."""
     config = layout.sidecar_files / "dns"
     image_id = f"sha256:{package.image('dns').id}"
     gateway = gateway_of(identity.network, identity.number)
@@ -58,7 +64,7 @@ def name_server(
             records=srv_records(now, DOMAIN),
         )
         files = {name: text for name, (text, _) in made.files.items()}
-        return NameFiles(made.with_image(image_id), hosts_files(now, DOMAIN), files)
+        return NameFiles(made.with_image(image_id), hosts_files(now, DOMAIN, balanced=balanced()), files)
 
     made = NameServer(
         book,

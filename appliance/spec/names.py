@@ -13,6 +13,8 @@ def refuse_unknown_names(findings: Findings, text: ServiceText) -> None:
     """Adds a problem for each name that leads nowhere, and for what two parts claim."""
     if text.service in text.depends_on:
         findings.add(("depends_on", text.depends_on.index(text.service)), "a service cannot wait for itself")
+    if text.allow and not text.isolate:
+        findings.add(("allow",), "only an isolated service lets others in: add isolate: true")
     for name in text.jobs:
         if name in text.deploys:
             findings.add(("jobs", name), f"there is a deploy {name} already; their instances would share names")

@@ -95,4 +95,6 @@ def _service(findings: Findings, text: ServiceText, variables: dict[str, str], s
         rollout=model.RolloutPolicy(
             deadline=text.rollout.deadline, tries=text.rollout.tries, on_failure=text.rollout.on_failure
         ),
+        isolate=text.isolate,
+        allow=tuple(text.allow),
     )

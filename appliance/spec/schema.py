@@ -99,6 +99,12 @@ class ServiceText(Part):
     deploys: dict[Name, DeployText] = Field(default={}, description="Name → containers that run together.")
     jobs: dict[Name, JobText] = Field(default={}, description="Name → container that runs to completion.")
     entry: list[EntryText] = Field(default=[], description="How the outside reaches the deploys.")
+    isolate: Truth = Field(
+        default=False, description="Only its own instances, its entry and the services of `allow` reach its instances."
+    )
+    allow: Annotated[list[Name], AfterValidator(unique)] = Field(
+        default=[], description="Services whose instances reach those of this isolated one."
+    )
 
     @model_validator(mode="after")
     def _some_parts(self) -> Self:

@@ -1,9 +1,19 @@
 """Which address belongs to whom."""
 
+from ipaddress import IPv4Address
+
 import pytest
 
 from appliance.errors import UsageError
-from appliance.model.addresses import gateway_of, instance_addresses, parse_network, subnet_of, vtep_address
+from appliance.model.addresses import (
+    LARGEST_NUMBER,
+    gateway_of,
+    instance_addresses,
+    parse_network,
+    subnet_of,
+    virtual_addresses,
+    vtep_address,
+)
 
 NETWORK = "10.42.0.0/16"
 
@@ -23,6 +33,13 @@ def test_a_number_without_a_subnet_is_refused(number: int) -> None:
 def test_instances_have_what_the_node_itself_does_not_use() -> None:
     first, count = instance_addresses(NETWORK, 7)
     assert (str(first), str(first + count - 1)) == ("10.42.7.2", "10.42.7.254")
+
+
+def test_stable_addresses_are_those_that_no_node_has() -> None:
+    addresses = virtual_addresses(NETWORK)
+    assert (addresses[0], addresses[-1], len(set(addresses))) == ("10.42.0.1", "10.42.255.254", 508)
+    nodes = [subnet_of(NETWORK, number) for number in range(1, LARGEST_NUMBER + 1)]
+    assert not [each for each in addresses if any(IPv4Address(each) in subnet for subnet in nodes)]
 
 
 @pytest.mark.parametrize("text", ["10.42.0.1/16", "10.42.0.0/24", "8.8.0.0/16", "127.0.0.0/16", "fd00::/16", "x"])

@@ -48,3 +48,8 @@ def test_the_sites_name_servers_are_asked_for_everything_else_but_never_ourselve
 
 def test_addresses_of_instances_are_a_zone_of_ours() -> None:
     assert reverse_zone("10.99.0.0/16") == "99.10.in-addr.arpa"
+
+
+def test_where_stable_addresses_are_not_balanced_their_names_lead_to_ready_instances() -> None:
+    lines = hosts_files(directory(endpoint(0), endpoint(1, ready=False)), "d", balanced=False)["shop"].splitlines()
+    assert [line.split()[0] for line in lines if "virtual.web.shop.d" in line] == ["10.99.1.2"]
