@@ -22,10 +22,10 @@ from appliance.model.cluster import Cluster, User
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.node import NodeSpec, NodeStatus
-from appliance.model.secret import Secret
 from appliance.model.service import Deploy, Rollout, Service, ServiceHead
 from appliance.security.accounts import SessionBook, hash_password
 from appliance.security.sealing import KEY_BYTES, Seal
+from appliance.security.secrets import sealed_secret
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.memory import MemoryStore
@@ -83,8 +83,8 @@ class InMemory:
     def head(self, service: str) -> ServiceHead:
         return self.state.services.all()[service]
 
-    def set_secret(self, service: str, name: str, version: int = 1) -> None:
-        secret = Secret(service=service, name=name, version=version, sealed=b"x", author="root", created_at=NOW)
+    def set_secret(self, service: str, name: str, version: int = 1, text: str = "x") -> None:
+        secret = sealed_secret(self.context.seal, service, name, version, text, "root", NOW)
         self.write(self.state.secrets.put(keys.secret_name(service, name, version), secret))
 
     def roll_out(
