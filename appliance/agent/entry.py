@@ -143,7 +143,8 @@ class EntryServer:
             if self._put(Served(rules=wanted, certificates=files)):
                 self._reload_due = True
         if self._reload_due:
-            self._run(container, CONFIG, "-s", "reload")
+            if why := self._run(container, CONFIG, "-s", "reload"):
+                raise _refusal(container, why)
             self._reload_due = False
             self._rest_until = self._clock() + BETWEEN
             self._forget_certificates(files)
@@ -157,27 +158,20 @@ class EntryServer:
         why = self._why_refused(container, rules, files)
         if not why:
             return rules, {}
-        if len(rules) <= 1:
-            return (), {rule.name: why for rule in rules}
         middle = len(rules) // 2
-        first, refused = self._accepted(container, rules[:middle], files)
-        second, others = self._accepted(container, rules[middle:], files)
-        if why := self._why_refused(container, first + second, files):
-            raise EngineError(
-                "The entry does not take its rules together; the last good ones stay in force.",
-                where=container,
-                why=why,
-                next="see: appliance logs of the entry sidecar",
-            )
-        return first + second, refused | others
+        good: tuple[EntryRule, ...] = ()
+        refused = {rule.name: why for rule in rules} if len(rules) == 1 else {}
+        for half in (rules[:middle], rules[middle:]) if len(rules) > 1 else ():
+            taken, others = self._accepted(container, half, files)
+            good, refused = good + taken, refused | others
+        if why := self._why_refused(container, good, files):
+            raise _refusal(container, why)
+        return good, refused
 
     def _why_refused(self, container: str, rules: tuple[EntryRule, ...], files: dict[str, str]) -> str:
+        """ "" : they are taken."""
         write_if_changed(self._folder / _NEXT, self._make(rules, files)[1], mode=0o644)
-        try:
-            self._run(container, _NEXT, "-t")
-        except EngineError as error:
-            return error.why or error.what
-        return ""
+        return self._run(container, _NEXT, "-t")
 
     def _tell(self, left_out: Mapping[str, str]) -> None:
         said = "; ".join(f"rule {name} is left out: {why}" for name, why in sorted(left_out.items()))
@@ -224,16 +218,14 @@ class EntryServer:
         found = self._engine.list({ROOT_LABEL: self._root_id, INSTANCE_LABEL: instance})
         return next((container.name for container in found if container.state == "running"), None)
 
-    def _run(self, container: str, config: str, *arguments: str) -> None:
+    def _run(self, container: str, config: str, *arguments: str) -> str:
+        """What the program says against it ("" : nothing). Raises EngineError when it did not come to an end."""
         command = (self._program, "-c", f"/config/{config}", "-e", "stderr", *arguments)
         done = self._engine.execute(container, command, RELOAD_WITHIN)
-        if done.exit_code != 0:
-            raise EngineError(
-                "The entry's sidecar refuses its configuration.",
-                where=container,
-                why=done.output.decode(errors="replace").strip()[-500:],
-                next="see: appliance logs of the entry sidecar",
-            )
+        if done.exit_code is None:
+            raise _refusal(container, f"it took longer than {RELOAD_WITHIN:g} s")
+        said = done.output.decode(errors="replace").strip()[-500:]
+        return (said or f"it ended with code {done.exit_code}") if done.exit_code else ""
 
 
 def port_in_use(port: Port) -> bool:
@@ -251,3 +243,12 @@ def port_in_use(port: Port) -> bool:
 
 def _port(rule: EntryRule) -> Port:
     return rule.protocol, rule.port
+
+
+def _refusal(container: str, why: str) -> EngineError:
+    return EngineError(
+        "The entry's sidecar does not take its configuration; the last good one stays in force.",
+        where=container,
+        why=why,
+        next="see: appliance logs of the entry sidecar",
+    )

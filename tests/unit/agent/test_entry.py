@@ -13,6 +13,7 @@ from appliance.engine.engine import ContainerSettings
 from appliance.engine.fake import FakeEngine
 from appliance.engine.fake_container import Image
 from appliance.engine.fake_program import PROGRAMS, Process
+from appliance.errors import EngineError
 from appliance.model.entry import EntryRule, HostCertificate
 from appliance.model.instance import Assignment
 from tests.unit.agent.node import alone
@@ -30,6 +31,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "entry"
         self.now = 0.0
+        self.broken = False
         self.taken: list[str] = []
         self.used: set[Port] = set()
         self.said: dict[str, str] = {}
@@ -52,7 +54,7 @@ class World:
         text = (self.folder / process.command[2].removeprefix("/config/")).read_text()
         if "reload" in process.command:
             self.taken.append(text)
-        return int("bad" in text)
+        return int("bad" in text or self.broken)
 
     def run_sidecar(self) -> None:
         labels = {ROOT_LABEL: "r", INSTANCE_LABEL: alone().instance}
@@ -120,6 +122,16 @@ def test_a_rule_that_is_refused_is_left_out_and_the_others_are_served(running: W
     assert "rule bad/ is left out" in running.said[alone().instance]
     running.follow(*rules("one", "two"))
     assert running.said[alone().instance] == ""
+
+
+def test_a_sidecar_that_refuses_everything_keeps_what_it_has(running: World) -> None:
+    running.broken = True
+    with pytest.raises(EngineError, match="last good one"):
+        running.follow(*rules("one", "two"))
+    assert running.config == "one"
+    running.broken = False
+    running.follow(*rules("one", "two"))
+    assert running.taken == ["one two"]
 
 
 def test_reloads_keep_a_distance_and_the_last_rules_win(running: World) -> None:
