@@ -43,6 +43,7 @@ TEST = (
     Needed("chromium", program="chromium"),
     Needed("procps", program="ps"),
     Needed("git", program="git"),
+    Needed("wrk", program="wrk"),
 )
 
 

@@ -15,6 +15,7 @@ from appliance.delivery.package import Package
 from appliance.delivery.runtime import unpack_engine
 from tests.bench import figures
 from tests.bench.bare import BareLoop, restart_seconds
+from tests.bench.entry import entry
 from tests.bench.figures import Figure
 from tests.bench.processes import usage
 from tests.bench.product import Product
@@ -212,7 +213,7 @@ def _engine(host: Host, package: Path) -> Engine:
 
 
 SECTIONS: dict[str, Callable[[Path, int], list[Figure]]] = {
-    section.__name__: section for section in (size, start, control, replicas, silent, restart, scheduling)
+    section.__name__: section for section in (size, start, control, replicas, silent, restart, scheduling, entry)
 }
 
 

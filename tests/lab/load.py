@@ -1,17 +1,8 @@
-"""A load generator: clients that ask for one page all the time and count what became of each request.
+"""A load on one address from a lab host, by clients that count what becomes of each request."""
 
-Run as a program on a lab host (it needs the standard library only); SIGTERM ends it, and it prints its counts.
-A client that keeps its connection does as RFC 9110, 9.2.2 has it: a request on a connection that was used before, which
-ends without a byte of an answer, is sent once more on a new one. These are counted apart.
-"""
-
-import http.client
 import json
 import signal
 import sys
-import threading
-import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +13,9 @@ class Load:
     """`clients` of each kind on `host`: those that open a connection for each request, and those that keep theirs."""
 
     def __init__(self, host: Host, address: str, name: str, *, clients: int = 4) -> None:
-        self._running: Spawned = host.spawn(sys.executable, "-s", Path(__file__), address, name, str(clients))
+        self._running: Spawned = host.spawn(
+            sys.executable, "-s", Path(__file__).with_name("load_clients.py"), address, name, str(clients)
+        )
 
     def end(self) -> dict[str, Any]:
         """``requests``, ``again`` and ``errors`` (sentence → how often)."""
@@ -30,64 +23,3 @@ class Load:
         assert self._running.wait(20) == 0, self._running.log.read_text()
         counts: dict[str, Any] = json.loads(self._running.log.read_text())
         return counts
-
-
-def _main(address: str, name: str, clients: int) -> None:
-    ending = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
-    counts: Counter[str] = Counter()
-    errors: Counter[str] = Counter()
-    threads = [
-        threading.Thread(target=_client, args=(address, name, keeps, ending, counts, errors))
-        for keeps in (False, True)
-        for _ in range(clients)
-    ]
-    for thread in threads:
-        thread.start()
-    while not ending.wait(0.2):
-        pass
-    for thread in threads:
-        thread.join()
-    print(json.dumps({"requests": counts["requests"], "again": counts["again"], "errors": dict(errors)}))
-
-
-def _client(
-    address: str, name: str, keeps: bool, ending: threading.Event, counts: Counter[str], errors: Counter[str]
-) -> None:
-    connection, used = _connect(address), False
-    while not ending.is_set():
-        counts["requests"] += 1
-        try:
-            try:
-                status = _ask(connection, name, keeps)
-            except (http.client.RemoteDisconnected, ConnectionError):
-                if not used:
-                    raise
-                counts["again"] += 1
-                connection = _connect(address)
-                status = _ask(connection, name, keeps)
-            if status != 200:
-                errors[f"status {status}"] += 1
-            used = keeps
-        except (OSError, http.client.HTTPException) as error:
-            errors[f"{'kept' if keeps else 'new'}: {error!r}"] += 1
-            used = False
-        if not used:
-            connection.close()
-            connection = _connect(address)
-        time.sleep(0.002)
-
-
-def _connect(address: str) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(address, 80, timeout=10)
-
-
-def _ask(connection: http.client.HTTPConnection, name: str, keeps: bool) -> int:
-    connection.request("GET", "/", headers={"Host": name} | ({} if keeps else {"Connection": "close"}))
-    answer = connection.getresponse()
-    answer.read()
-    return answer.status
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
