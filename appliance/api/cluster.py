@@ -1,6 +1,7 @@
 """The cluster as a whole: is it well, what is there, and why is something not as wished."""
 
 from appliance.api.call import Answer, Call, Route
+from appliance.api.complaints import with_complaints
 from appliance.api.context import Context
 from appliance.api.rows import cluster_status, etcd_state, instance_rows
 from appliance.api.why import Explanation, explain
@@ -25,7 +26,7 @@ def routes(context: Context) -> list[Route]:
         return Answer(context.ca_pem, content_type="application/x-pem-file")
 
     def why(call: Call) -> object:
-        return explain(context.state, call.path["thing"])
+        return with_complaints(context, explain(context.state, call.path["thing"]))
 
     return [
         Route("GET", "/api/status", status, summary="The cluster, its managers and nodes"),

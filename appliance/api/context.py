@@ -1,6 +1,6 @@
 """What every answer of the API may need, handed in once by the role that serves it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from appliance.api.event_log import EventLog
@@ -8,6 +8,9 @@ from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import Unavailable
 from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
+from appliance.link.messages import ProbeRequest
+from appliance.link.probing import Answers
+from appliance.link.ways import Ways
 from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
 from appliance.security.accounts import SessionBook
@@ -30,7 +33,7 @@ def _read_service(text: str, file: str, variables: dict[str, str]) -> Service:
 class Context:
     """`clock` is seconds since the epoch; `leader` names the leading manager's node id, "" if there is none now.
 
-    `seal` closes secrets before they reach the store.
+    `probe` has nodes (by id) measure the overlay, and takes seconds. `seal` closes secrets before they reach the store.
     `bundle_images` holds the references of the images inside the package (``appliance/nginx:0.1.0``).
     """
 
@@ -45,6 +48,8 @@ class Context:
     seal: Seal
     measurements: Measurements
     clocks: Clocks
+    ways: Ways
+    probe: Callable[[Mapping[str, ProbeRequest]], Answers]
     events: EventLog
     clock: Callable[[], float]
     read_service: Callable[[str, str, dict[str, str]], Service] = field(default=_read_service)

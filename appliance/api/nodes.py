@@ -3,6 +3,7 @@
 import msgspec
 
 from appliance.api.call import Call, Route
+from appliance.api.complaints import complaints
 from appliance.api.context import Context
 from appliance.api.rows import Row, node_row, node_rows
 from appliance.errors import NotFound, Refused, UsageError
@@ -41,7 +42,8 @@ def routes(context: Context) -> list[Route]:
 
     def show(call: Call) -> object:
         node = find(context, call.path["node"])
-        return {**_row(context, node), **_shares(context, node)}
+        overlay = [trouble.what for trouble in complaints(context, node)]
+        return {**_row(context, node), "overlay": overlay, **_shares(context, node)}
 
     def label(call: Call) -> object:
         node = find(context, call.path["node"])

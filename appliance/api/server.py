@@ -19,6 +19,7 @@ from appliance.api import (
     instances,
     jobs,
     join,
+    net,
     nodes,
     openapi,
     problems,
@@ -53,6 +54,7 @@ def all_routes(context: Context) -> list[Route]:
     found = [
         *cluster.routes(context),
         *nodes.routes(context),
+        *net.routes(context),
         *services.routes(context, changes),
         *instances.routes(context),
         *jobs.routes(context, changes),

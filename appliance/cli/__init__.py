@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("why", "Explain the state of a service, an instance, a job or a node"),
     "node": ("node", "List, label and cordon nodes"),
     "time": ("time", "Say which time servers the cluster follows"),
+    "net": ("net", "Check the overlay network between the nodes"),
     "image": ("image", "Load, list and remove images"),
     "vip": ("vip", "Add, list and remove virtual addresses"),
     "secret": ("secret", "Set, list and remove the secrets of services"),

@@ -31,6 +31,7 @@ from appliance.link.messages import (
     Held,
     Hello,
     LogsRequest,
+    ProbeRequest,
     Report,
 )
 from appliance.link.session import (
@@ -43,6 +44,7 @@ from appliance.link.session import (
 )
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
+from appliance.model.measurement import Measurement
 from appliance.model.node import Dial
 from appliance.model.skew import Skew
 from appliance.model.usage import NodeUsage
@@ -62,6 +64,8 @@ class Channels(Protocol):
     def open_exec(self, request: ExecRequest) -> ExecSession: ...
 
     def open_logs(self, request: LogsRequest) -> LogStream: ...
+
+    def measure(self, request: ProbeRequest) -> tuple[Measurement, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class AgentLink:
         dial: Dial = "agent",
         listen: tuple[str, int] = ("", 0),
         usage: Callable[[], NodeUsage | None] = lambda: None,
+        overlay: Callable[[], tuple[Measurement, ...] | None] = lambda: None,
         on_skew: Callable[[Skew], None] = lambda skew: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -104,6 +109,7 @@ class AgentLink:
         self._hello = hello
         self._on_message = on_message
         self._usage = usage
+        self._overlay = overlay
         self._on_skew = on_skew
         self._clock = clock
         self.channels = channels
@@ -264,7 +270,10 @@ class AgentLink:
         while True:
             usage, skew = self._usage(), comparison.skew()
             try:
-                await messages.send(Heartbeat(clock=self._clock(), usage=usage, tick=comparison.ask(), skew=skew))
+                beat = Heartbeat(
+                    clock=self._clock(), usage=usage, tick=comparison.ask(), skew=skew, overlay=self._overlay()
+                )
+                await messages.send(beat)
             except LinkDown:
                 return
             await asyncio.sleep(HEARTBEAT)
@@ -349,11 +358,11 @@ class _Session(Stream, asyncssh.SSHServerSession[bytes]):
         try:
             await self._pump(request, threads)
         except LinkDown:
-            log.debug("manager %s does not read %s any more", self._manager, request.instance)
+            log.debug("manager %s does not read %s any more", self._manager, _subject(request))
         except ApplianceError as error:
             self._fail(error)
         except OSError as error:
-            self._fail(EngineError("The connection to the container broke.", where=request.instance, why=str(error)))
+            self._fail(EngineError("The connection to the container broke.", where=_subject(request), why=str(error)))
         finally:
             if self._open is not None:
                 threads.submit(self._open.close)
@@ -366,6 +375,11 @@ class _Session(Stream, asyncssh.SSHServerSession[bytes]):
         if isinstance(request, LogsRequest):
             logs = self._open = await loop.run_in_executor(threads, self._link.channels.open_logs, request)
             await loop.run_in_executor(threads, self._pump_logs, logs, loop)
+            self._channel.exit(0)
+            return
+        if isinstance(request, ProbeRequest):
+            measured = await loop.run_in_executor(threads, self._link.channels.measure, request)
+            await self.send(msgspec.json.encode(measured))
             self._channel.exit(0)
             return
         session = self._open = await loop.run_in_executor(threads, self._link.channels.open_exec, request)
@@ -407,3 +421,7 @@ class _Session(Stream, asyncssh.SSHServerSession[bytes]):
             await loop.run_in_executor(threads, session.close_input)
         except (OSError, ApplianceError) as error:
             log.debug("a command does not take its input any more: %s", error)
+
+
+def _subject(request: ChannelRequest) -> str:
+    return "the overlay" if isinstance(request, ProbeRequest) else request.instance

@@ -11,6 +11,7 @@ import msgspec
 from appliance.model.directory import DeployNames, Endpoint, Policy
 from appliance.model.entry import EntryRule, HostCertificate
 from appliance.model.instance import Assignment, InstanceStatus
+from appliance.model.measurement import Measurement
 from appliance.model.node import NodeFacts, Peer
 from appliance.model.skew import Skew
 from appliance.model.usage import NodeUsage
@@ -44,13 +45,14 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     """`usage`: the newest measurement of what the node and its instances use; None before the first.
 
     `clock` as in Hello. `tick`: the agent's monotonic clock, which an `Echo` brings back; 0 asks for none. `skew`: what
-    came of the last ones.
+    came of the last ones. `overlay`: the ways to other nodes that are in trouble; None while the node does not know.
     """
 
     clock: float
     usage: NodeUsage | None = None
     tick: float = 0.0
     skew: Skew | None = None
+    overlay: tuple[Measurement, ...] | None = None
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
@@ -151,4 +153,10 @@ class LogsRequest(msgspec.Struct, frozen=True, kw_only=True, tag="logs"):
     timestamps: bool = False
 
 
-ChannelRequest = ExecRequest | LogsRequest
+class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="probe"):
+    """Measure the overlay towards these nodes. What the node writes is the JSON of a list of `Measurement`."""
+
+    peers: tuple[Peer, ...]
+
+
+ChannelRequest = ExecRequest | LogsRequest | ProbeRequest

@@ -8,6 +8,7 @@ agent 10 MB for good.
 
 import hashlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,23 @@ class Overlay:
             f"No interface of this host has the node's address {self._address}.",
             next="give the address back to the host, or tell the cluster: appliance node set-address",
         )
+
+    def peers(self) -> tuple[Peer, ...]:
+        """The other nodes, by number."""
+        return self._peers
+
+    def missing(self, peers: tuple[Peer, ...]) -> dict[str, tuple[str, ...]]:
+        """Node id → what the kernel lacks to reach it, of those that it lacks something for. Raises ApplianceError."""
+        if _device_as_it_is() is None:
+            return {peer.node: (f"device {DEVICE}",) for peer in peers}
+        network = self._network
+        lacking: list[tuple[str, set[str], Callable[[Peer], str]]] = [
+            ("forwarding entry", _replaced(self._forwarding(peers)), lambda peer: peer.vtep_mac),
+            ("neighbour entry", _replaced(self._neighbours(peers)), lambda peer: vtep_address(network, peer.number)),
+            ("route", _replaced(self._routes(peers)), lambda peer: str(subnet_of(network, peer.number))),
+        ]
+        found = {peer.node: tuple(part for part, gone, key in lacking if key(peer) in gone) for peer in peers}
+        return {node: parts for node, parts in found.items() if parts}
 
     def cycle(self) -> None:
         """Bring device, entries, routes and firewall to what they should be. Raises ApplianceError."""
@@ -173,3 +191,8 @@ def _described(link: dict[str, Any]) -> tuple[int, int, str, str] | None:
         return None
     data = info["info_data"]
     return data["id"], data["port"], data.get("local", ""), link["address"]
+
+
+def _replaced(commands: list[str]) -> set[str]:
+    """What commands such as ``route replace SUBNET …`` are about."""
+    return {words[2] for words in map(str.split, commands) if words[1] == "replace"}

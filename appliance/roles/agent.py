@@ -38,11 +38,13 @@ from appliance.model.secret import secrets_used
 from appliance.network.balance import Balance
 from appliance.network.bridge import Bridge
 from appliance.network.bridged import BridgedTraffic
+from appliance.network.checkup import Checkup
 from appliance.network.directory_book import DirectoryBook
 from appliance.network.kernel_news import KernelNews
 from appliance.network.names import resolver_text
 from appliance.network.overlay import DEVICE, Overlay
 from appliance.network.peers import PeerFile
+from appliance.network.probe import Probe
 from appliance.roles import node_sidecars
 from appliance.roles.channels import NodeChannels
 from appliance.roles.signals import Signals
@@ -100,6 +102,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
 
     def peers_changed(peers: Peers) -> None:
         overlay.reconcile(peers.peers)
+        checkup.wake()
         inbox.put(lambda: peer_file.write(peers.peers))
         time_server.hear(peers)
 
@@ -134,6 +137,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         link.report(statuses)
         status_file.wake()
 
+    probe = Probe(identity.network, identity.id, overlay.mtu, overlay.missing)
+    checkup = Checkup(probe.measure, overlay.peers)
     keys = pki.read_host_keys(layout)
     link = AgentLink(
         managers=[_address(manager) for manager in identity.managers],
@@ -142,11 +147,12 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         certificate=keys.certificate,
         hello=hello,
         on_message=received,
-        channels=NodeChannels(engine, book, layout.root_id),
+        channels=NodeChannels(engine, book, layout.root_id, probe.measure),
         dial=identity.dial,
         listen=(identity.address, LINK_PORT),
         usage=lambda: meter.newest(),
         on_skew=lambda skew: clock_feed.tell(skew, time.time()),
+        overlay=checkup.bad,
     )
     reporter = Reporter(report)
     supervisor = Supervisor(
@@ -194,6 +200,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             entry_server,
             time_server,
             link,
+            checkup,
         ],
     )
 

@@ -24,8 +24,10 @@ from appliance.link.entries import EntryDispatch
 from appliance.link.manager_end import ManagerLink
 from appliance.link.measurements import Measurements
 from appliance.link.messages import Heartbeat, Hello
+from appliance.link.probing import Probing
 from appliance.link.reports import Reports
 from appliance.link.vips import VipDispatch, VipHolders
+from appliance.link.ways import Ways
 from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
@@ -164,6 +166,9 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         lambda node, text, warns: events.add([Draft("clock", node, text, "warning" if warns else "info", node)])
     )
     holders = VipHolders(store, state, election.term, vip_plans)
+    ways = Ways(
+        lambda node, text, warns: events.add([Draft("overlay", node, text, "warning" if warns else "info", node)])
+    )
     autoscaler = Autoscaler(store, state, election.term, measurements.instances)
 
     certificates = EntryCertificates(
@@ -182,10 +187,12 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         measurements.gone(node_id)
         clocks.gone(node_id)
         holders.gone(node_id)
+        ways.gone(node_id)
 
     def beaten(node_id: str, heartbeat: Heartbeat) -> None:
         measurements.heard(node_id, heartbeat)
         clocks.heard(node_id, heartbeat)
+        ways.heard(node_id, heartbeat)
 
     link_keys = pki.read_user_keys(layout)
     link = ManagerLink(
@@ -225,6 +232,8 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         seal=seal,
         measurements=measurements,
         clocks=clocks,
+        ways=ways,
+        probe=Probing(link).ask,
         events=events,
         clock=time.time,
     )

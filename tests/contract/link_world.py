@@ -13,7 +13,17 @@ from typing import Any, Literal
 from appliance.errors import NoSuchContainer
 from appliance.link.agent_end import AgentLink
 from appliance.link.manager_end import ManagerLink
-from appliance.link.messages import ExecRequest, FromManager, Heartbeat, Hello, LogsRequest, Orders, Peers
+from appliance.link.messages import (
+    ExecRequest,
+    FromManager,
+    Heartbeat,
+    Hello,
+    LogsRequest,
+    Orders,
+    Peers,
+    ProbeRequest,
+)
+from appliance.model.measurement import Measurement
 from appliance.model.node import Dial, NodeFacts
 from appliance.model.skew import Skew
 from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
@@ -81,6 +91,9 @@ class Containers:
     def open_logs(self, request: LogsRequest) -> Lines:
         self.logs.append(Lines(request.tail or 0))
         return self.logs[-1]
+
+    def measure(self, request: ProbeRequest) -> tuple[Measurement, ...]:
+        return tuple(Measurement(node=peer.node, host=True, overlay=False, wanted=1450) for peer in request.peers)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from appliance.errors import LinkDown, NoSuchContainer
-from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, Report
+from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, ProbeRequest, Report
+from appliance.link.probing import Probing
 from appliance.link.session import HEARTBEAT, SILENCE
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
+from appliance.model.measurement import Measurement
+from appliance.model.node import Peer
 from appliance.security.ssh import make_ssh_key
 from tests.contract.link_world import FACTS, Place, World
 from tests.lab.lab import Lab
@@ -122,6 +125,14 @@ def test_what_the_node_refuses_is_raised_as_it_was(world: World) -> None:
     with pytest.raises(NoSuchContainer) as caught:
         world.run(fail())
     assert caught.value.where == "shop/none-0"
+
+
+def test_a_node_measures_the_overlay_when_asked(world: World) -> None:
+    world.connected_agent()
+    peer = Peer(node="node-2", number=2, address="192.0.2.2", vtep_mac="02:00:00:00:00:02")
+    answers = Probing(world.manager).ask({"node-1": ProbeRequest(peers=(peer,)), "node-9": ProbeRequest(peers=())})
+    assert answers["node-1"] == (Measurement(node="node-2", host=True, overlay=False, wanted=1450),)
+    assert isinstance(answers["node-9"], LinkDown)
 
 
 def test_logs_arrive_whole_and_wait_for_a_slow_reader(world: World) -> None:

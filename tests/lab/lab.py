@@ -121,6 +121,10 @@ class Lab:
         now = {host.name: one_way.dropped(host.namespace) for host in self.hosts if host.name in self._forbidden}
         return {name: self._dropped.get(name, 0) + now.get(name, 0) for name in self._forbidden}
 
+    def narrow(self, host: Host, mtu: int) -> None:
+        """Let the switch pass no larger packets to and from a host, which does not know of it."""
+        _ip("-n", self._switch, "link", "set", "dev", host.name, "mtu", str(mtu))
+
     def reboot(self, host: Host) -> None:
         """Power off and on: no process, mount, interface, rule or cgroup survives; the disk does. Starts nothing."""
         host.power_off()

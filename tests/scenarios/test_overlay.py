@@ -6,6 +6,7 @@ The seconds of each healing are printed (`pytest -s`).
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,45 @@ http.server.HTTPServer(("{address}", 80), Tell).serve_forever()
 """
 
 
+def net_check(cluster: Cluster, *nodes: str) -> dict[str, Any]:
+    said = cluster.manager.appliance("net", "check", *nodes, "-o", "json", check=False, timeout=120)
+    found: dict[str, Any] = json.loads(said.stdout)
+    assert said.returncode == (0 if found["ok"] else 1)
+    return found
+
+
+def remedies(found: dict[str, Any]) -> str:
+    return " ".join(each["next"] for way in found["ways"] for each in way["troubles"])
+
+
+def test_the_check_finds_nothing_wrong_with_a_network_that_is_well(cluster: Cluster) -> None:
+    found = net_check(cluster)
+    count = len(cluster.hosts)
+    assert found["ok"] and len(found["ways"]) == count * (count - 1)
+    assert all(way["stream"] == "passes" and way["size"] == 1450 for way in found["ways"])
+
+
+def test_the_check_names_a_blocked_port_and_what_to_do(cluster: Cluster) -> None:
+    host = cluster.hosts[3]
+    name = cluster.node_name(host)
+    block = ["INPUT", "-p", "udp", "--dport", "8472", "-j", "DROP"]
+    host.run("iptables", "-I", *block)
+    found = net_check(cluster, name)
+    host.run("iptables", "-D", *block)
+    assert {way["ok"] for way in found["ways"]} == {False}
+    assert "let UDP port 8472 pass" in remedies(found)
+
+
+def test_the_check_finds_the_largest_packet_that_passes(cluster: Cluster) -> None:
+    host = cluster.hosts[3]
+    cluster.lab.narrow(host, 1400)
+    found = net_check(cluster, cluster.node_name(host))
+    cluster.lab.narrow(host, 1500)
+    assert {way["size"] for way in found["ways"]} == {1350}
+    assert "mtu 1400" in remedies(found)
+    assert net_check(cluster)["ok"]
+
+
 def test_what_is_taken_away_comes_back(cluster: Cluster) -> None:
     known = instances(cluster)
     host, other, third = cluster.hosts[1:4]
@@ -179,3 +219,13 @@ def test_a_node_is_rebooted(cluster: Cluster) -> None:
     begun = time.monotonic()
     eventually(lambda: fetch(other, own), timeout=60)
     print(f"  reboot: reached {time.monotonic() - begun:.1f} s after `run` began")
+
+
+def test_a_node_that_cannot_use_the_overlay_says_so_after_its_join(cluster: Cluster) -> None:
+    host = cluster.lab.host("walled")
+    host.run("iptables", "-I", "INPUT", "-p", "udp", "--dport", "8472", "-j", "DROP")
+    cluster.join(host)
+    name = cluster.node_name(host)
+    eventually(lambda: cluster.manager.ask("node", "show", name)["overlay"], timeout=60)
+    assert "let UDP port 8472 pass" in " ".join(cluster.manager.ask("why", name)["reasons"])
+    assert "the overlay is in trouble" in cluster.manager.appliance("events").stdout

@@ -14,10 +14,11 @@ from appliance.api.context import Context
 from appliance.api.event_log import EventLog
 from appliance.api.server import all_routes
 from appliance.delivery.joining import JoinAnswer, JoinRequest
-from appliance.errors import NotPermitted, SpecInvalid
+from appliance.errors import LinkDown, NotPermitted, SpecInvalid
 from appliance.errors import Problem as SpecProblem
 from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
+from appliance.link.ways import Ways
 from appliance.model.cluster import Cluster, User
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
@@ -147,6 +148,8 @@ def in_memory() -> Iterator[InMemory]:
         seal=Seal(bytes(KEY_BYTES)),
         measurements=Measurements(state, lambda: 0.0),
         clocks=Clocks(lambda node, text, warns: None),
+        ways=Ways(lambda node, text, warns: None),
+        probe=lambda requests: {node: LinkDown("The node is not connected to this manager.") for node in requests},
         events=events,
         clock=lambda: 1_767_225_600.0,
         read_service=read_service,
