@@ -13,7 +13,7 @@ from appliance.delivery.engine_process import find_host_engine
 from appliance.delivery.join_client import is_called, join
 from appliance.delivery.package import Package
 from appliance.errors import Refused
-from appliance.host.interfaces import choose_address
+from appliance.host.interfaces import choose_address, routes
 from appliance.host.layout import Layout
 from appliance.model.cluster import LINK_PORT
 from appliance.model.identity import NodeIdentity
@@ -116,6 +116,7 @@ def _join(
         engine=engine,
         clock=starting.clock_of(clock),
         tell=starting.tell,
+        routes=tuple(str(route) for _, route in routes()),
     )
 
 

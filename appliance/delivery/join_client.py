@@ -50,6 +50,7 @@ def join(
     engine: str,
     clock: Clock,
     tell: Callable[[str], None] = lambda text: None,
+    routes: tuple[str, ...] = (),
 ) -> NodeIdentity:
     """Become a node of the token's cluster. Raises Refused with the manager's reason, LinkDown if none answers.
 
@@ -70,6 +71,7 @@ def join(
             ssh_key=asked.ssh_key,
             version=VERSION,
             clock=time.time(),
+            routes=routes,
         )
 
     if is_called(token, dial):

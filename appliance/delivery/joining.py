@@ -5,9 +5,9 @@ after a kill gets the same answer, although the token is good for one node only.
 who has a token must not become a node that exists.
 """
 
-import ipaddress
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network
 
 import msgspec
 
@@ -44,6 +44,8 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
     ssh_key: str
     version: str
     clock: float
+    routes: tuple[str, ...] = ()
+    """Networks that the host reaches, in CIDR form, without the default route."""
 
 
 class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +125,8 @@ class Joiner:
 
     def _admit(self, request: JoinRequest, token: JoinToken) -> NodeSpec:
         nodes = self._state.nodes.all()
+        _check_address(request, nodes.values())
+        self._check_routes(request)
         taken_numbers = {node.number for node in nodes.values()}
         number = next((n for n in range(1, LARGEST_NUMBER + 1) if n not in taken_numbers), None)
         if number is None:
@@ -141,6 +145,18 @@ class Joiner:
         self._write(node, token, [Put(key, encode(node.id))], [Expect(key, 0)])
         return node
 
+    def _check_routes(self, request: JoinRequest) -> None:
+        cluster = self._state.cluster()
+        network = cluster.network if cluster else ""
+        for route in request.routes if network else ():
+            if IPv4Network(route).overlaps(IPv4Network(network)):
+                raise Refused(
+                    f"The cluster's network {network} overlaps {route}, which this host has a route to.",
+                    why="packets for instances would go there",
+                    next="give that network another range, or found the cluster with another one: up --network CIDR",
+                    page="preflight#networks",
+                )
+
     def _admit_again(self, node: NodeSpec, request: JoinRequest, token: JoinToken) -> NodeSpec:
         """The host never got, or lost, what was answered; its address may be another one by now."""
         if node.ssh_key != request.ssh_key:
@@ -150,6 +166,7 @@ class Joiner:
                 next="on this host: appliance uninstall --purge; then join again",
                 page="nodes",
             )
+        _check_address(request, self._state.nodes.all().values())
         again = msgspec.structs.replace(node, address=request.address, dial=request.dial)
         if again != node or not token.used_by:
             self._write(again, token)
@@ -185,12 +202,25 @@ class Joiner:
 def _check_form(request: JoinRequest) -> None:
     """What a host says of itself reaches other nodes' commands and files."""
     try:
-        ipaddress.IPv4Address(request.address)
+        IPv4Address(request.address)
+        [IPv4Network(route) for route in request.routes]
         known = NODE_ID.fullmatch(request.node_id) and NODE_NAME.fullmatch(request.name)
     except ValueError:
         known = None
     if not known:
         raise UsageError("This is not how a host asks to join.", why="its id, name or address has another form")
+
+
+def _check_address(request: JoinRequest, nodes: Iterable[NodeSpec]) -> None:
+    """Two nodes with one address would take each other's part of the overlay."""
+    for node in nodes:
+        if node.address == request.address and node.id != request.node_id:
+            raise Refused(
+                f"The node {node.name} has the address {request.address} already.",
+                why="packets for one of the two would reach the other",
+                next=f"join with another --address; if {node.name} is gone for good: appliance node rm {node.name}",
+                page="nodes",
+            )
 
 
 def _free_name(request: JoinRequest, taken: set[str]) -> str:

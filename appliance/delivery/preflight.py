@@ -17,7 +17,7 @@ from appliance.errors import PreflightRefused, UsageError
 from appliance.host import facts, interfaces, netfilter
 from appliance.host.clock import time_daemon
 from appliance.host.layout import Layout
-from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HTTPS_PORT, LINK_PORT, REGISTRY_PORT
+from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, HTTPS_PORT, LINK_PORT, OVERLAY_PORT, REGISTRY_PORT
 
 Outcome = Literal["ok", "warning", "failed", "waived"]
 
@@ -118,16 +118,20 @@ def _ports(host: Host) -> Finding:
     if host.layout.node_file.exists():
         return Finding("ports", "ok", "in use by this installation")
     wanted = [HTTPS_PORT, LINK_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT] if host.role == "manager" else []
-    taken = [port for port in [*wanted, REGISTRY_PORT] if not _port_free(port)]
+    taken = [str(port) for port in [*wanted, REGISTRY_PORT] if not _port_free(port)]
     if taken:
-        text = ", ".join(map(str, taken))
+        text = ", ".join(taken)
         return Finding("ports", "failed", f"taken: {text}", f"find who listens (ss -ltnp) and free port {text}")
+    if not _port_free(OVERLAY_PORT, socket.SOCK_DGRAM):
+        remedy = "find whose it is (ss -lunp, ip -d link show type vxlan) and take that away"
+        return Finding("ports", "failed", f"taken: {OVERLAY_PORT}/udp, which the overlay needs", remedy)
     return Finding("ports", "ok", "free")
 
 
-def _port_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _port_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
+    with socket.socket(type=kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("0.0.0.0", port))
         except OSError:

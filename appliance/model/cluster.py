@@ -7,6 +7,8 @@ LINK_PORT = 8444
 ETCD_CLIENT_PORT = 2379
 ETCD_PEER_PORT = 2380
 REGISTRY_PORT = 5000
+OVERLAY_PORT = 8472
+"""UDP: vxlan, as flannel has it."""
 
 INSTANCE_NETWORK = "appliance"
 """The engine's network of a node's instances."""

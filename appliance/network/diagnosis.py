@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from appliance.model.cluster import OVERLAY_PORT
 from appliance.model.measurement import Measurement
-from appliance.network.overlay import DEVICE, OVERHEAD, PORT
+from appliance.network.overlay import DEVICE, OVERHEAD
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def _no_answer(measured: Measurement, here: str, there: str) -> Trouble:
     if measured.host:
         return Trouble(
             f"{there} answers {here}, but not through the overlay.",
-            f"let UDP port {PORT} pass both ways: in the firewalls of {here} and {there}, and in between",
+            f"let UDP port {OVERLAY_PORT} pass both ways: in the firewalls of {here} and {there}, and in between",
         )
     return Trouble(
         f"{there} does not answer {here} at all.",

@@ -13,7 +13,8 @@ from itertools import batched
 
 from appliance.loop import Loop
 from appliance.model.addresses import subnet_of
-from appliance.network.overlay import PORT, VNI
+from appliance.model.cluster import OVERLAY_PORT
+from appliance.network.overlay import VNI
 from appliance.store.state import State
 from appliance.store.store import MOST_OPERATIONS, Delete, Expect, Put, Store
 
@@ -29,7 +30,7 @@ def leases(state: State) -> dict[str, bytes]:
     cluster = state.cluster()
     if cluster is None:
         return {}
-    backend = {"Type": "vxlan", "VNI": VNI, "Port": PORT}
+    backend = {"Type": "vxlan", "VNI": VNI, "Port": OVERLAY_PORT}
     found = {CONFIG: _json({"Network": cluster.network, "SubnetLen": 24, "Backend": backend})}
     statuses = state.node_status.all()
     for node in state.nodes.all().values():

@@ -15,14 +15,13 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.loop import Loop
 from appliance.model.addresses import subnet_of, vtep_address
-from appliance.model.cluster import INSTANCE_BRIDGE
+from appliance.model.cluster import INSTANCE_BRIDGE, OVERLAY_PORT
 from appliance.model.node import Peer
 from appliance.network.firewall import Chain, Firewall, chains
 from appliance.network.iproute import batch, listed
 
 DEVICE = "flannel.1"
 VNI = 1
-PORT = 8472
 OVERHEAD = 50
 """Bytes that vxlan adds to a packet over IPv4."""
 _SMALLEST_MTU = 1280
@@ -126,11 +125,11 @@ class Overlay:
         link, mtu = _device_as_it_is(), self.mtu()
         own = f"{vtep_address(self._network, self._number)}/32"
         commands = []
-        if link is None or _described(link) != (VNI, PORT, self._address, self.vtep_mac()):
+        if link is None or _described(link) != (VNI, OVERLAY_PORT, self._address, self.vtep_mac()):
             commands = [f"link delete {DEVICE}"] if link is not None else []
             commands.append(
                 f"link add {DEVICE} address {self.vtep_mac()} mtu {mtu} type vxlan "
-                f"id {VNI} local {self._address} dstport {PORT} nolearning"
+                f"id {VNI} local {self._address} dstport {OVERLAY_PORT} nolearning"
             )
             link = None
         if link is None or link["mtu"] != mtu or "UP" not in link["flags"]:

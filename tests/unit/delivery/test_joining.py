@@ -201,3 +201,19 @@ def test_the_network_has_room_for_254_nodes(cluster: Joinable) -> None:
     revision = cluster.cluster.context.store.commit([Delete(f"{keys.NODES}{last.id}")])
     assert cluster.state.copy.wait_for(revision, 5)
     assert let_in(cluster, 999, address="10.0.2.1").number == LARGEST_NUMBER
+
+
+def test_an_address_that_another_node_has_is_refused(cluster: Joinable) -> None:
+    cluster.joiner.join(cluster.request(cluster.token(), 2))
+    with pytest.raises(Refused, match="has the address"):
+        cluster.joiner.join(cluster.request(cluster.token(), 3, address="10.0.0.2"))
+    assert len(cluster.state.nodes.all()) == 2
+
+
+def test_a_host_that_reaches_something_in_the_clusters_network_is_refused(cluster: Joinable) -> None:
+    known = cluster.state.cluster()
+    assert known
+    part = known.network.replace(".0.0/16", ".200.0/24")
+    with pytest.raises(Refused, match="overlaps"):
+        cluster.joiner.join(cluster.request(cluster.token(), 2, routes=("192.0.2.0/24", part)))
+    assert len(cluster.state.nodes.all()) == 1
