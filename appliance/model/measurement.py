@@ -11,8 +11,9 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """`node` is the other node's id. Facts only; what they mean says network/diagnosis.py."""
 
     node: str
-    host: bool
-    """The other host answers an echo at the address by which nodes reach it; some firewalls forbid that."""
+    host: bool | None
+    """The other host answers an echo at the address by which nodes reach it; some firewalls forbid that. None: it was
+    not asked, since this node may begin nothing outside the overlay (`dial` "manager")."""
     overlay: bool
     """It answers an echo through the overlay, at the address of its bridge."""
     latency: float | None = None

@@ -40,9 +40,11 @@ def troubles(measured: Measurement, here: str, there: str) -> tuple[Trouble, ...
 
 
 def _no_answer(measured: Measurement, here: str, there: str) -> Trouble:
-    if measured.host:
+    if measured.host is not False:
         return Trouble(
-            f"{there} answers {here}, but not through the overlay.",
+            f"{there} answers {here}, but not through the overlay."
+            if measured.host
+            else f"{there} does not answer {here} through the overlay.",
             f"let UDP port {OVERLAY_PORT} pass both ways: in the firewalls of {here} and {there}, and in between",
         )
     return Trouble(

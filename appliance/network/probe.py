@@ -23,7 +23,10 @@ _NAMES_PORT = 53
 
 
 class Probe:
-    """`mtu` gives that of the overlay here, `missing` what the kernel lacks for a peer (by its node's id)."""
+    """`mtu` gives that of the overlay here, `missing` what the kernel lacks for a peer (by its node's id).
+
+    `asks_hosts`: False on a node that may begin nothing outside the overlay.
+    """
 
     def __init__(
         self,
@@ -31,11 +34,14 @@ class Probe:
         node: str,
         mtu: Callable[[], int],
         missing: Callable[[tuple[Peer, ...]], Mapping[str, tuple[str, ...]]],
+        *,
+        asks_hosts: bool,
     ) -> None:
         self._network = network
         self._node = node
         self._mtu = mtu
         self._missing = missing
+        self._asks_hosts = asks_hosts
 
     def measure(self, peers: Iterable[Peer]) -> tuple[Measurement, ...]:
         """Of each peer but this node itself, all at the same time. Raises ApplianceError where nothing can be asked."""
@@ -43,14 +49,14 @@ class Probe:
         inside = {peer.node: gateway_of(self._network, peer.number) for peer in others}
         wanted, lacking = self._mtu(), self._missing(others)
         with Echo() as echo:
-            hosts = set(_latencies(echo, [peer.address for peer in others]))
+            hosts = set(_latencies(echo, [peer.address for peer in others])) if self._asks_hosts else None
             latencies = _latencies(echo, list(inside.values()))
             sizes = largest(echo.ask, list(latencies), wanted)
         streams = _streams(list(latencies))
         return tuple(
             Measurement(
                 node=peer.node,
-                host=peer.address in hosts,
+                host=None if hosts is None else peer.address in hosts,
                 overlay=address in latencies,
                 latency=latencies.get(address),
                 size=sizes.get(address, 0),

@@ -137,7 +137,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         link.report(statuses)
         status_file.wake()
 
-    probe = Probe(identity.network, identity.id, overlay.mtu, overlay.missing)
+    probe = Probe(identity.network, identity.id, overlay.mtu, overlay.missing, asks_hosts=identity.dial == "agent")
     checkup = Checkup(probe.measure, overlay.peers)
     keys = pki.read_host_keys(layout)
     link = AgentLink(

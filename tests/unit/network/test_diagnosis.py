@@ -32,6 +32,7 @@ NOTHING = {"overlay": False, "latency": None, "size": 0, "stream": "untried"}
     ("facts", "what", "following"),
     [
         (NOTHING, "b answers a, but not through the overlay.", "UDP port 8472"),
+        (NOTHING | {"host": None}, "b does not answer a through the overlay.", "UDP port 8472"),
         (NOTHING | {"host": False}, "b does not answer a at all.", "is on and its network connected"),
         (
             {"size": 1350},
