@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.lab.cluster import UP_LIMIT, Cluster
+from tests.lab.cluster import UP_LIMIT, Cluster, up_arguments
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
@@ -42,7 +42,7 @@ def up_seconds(one_node: Cluster, lab: Lab) -> float:
     """How long an undisturbed warm `up` takes here."""
     host = lab.host("timed")
     begun = time.monotonic()
-    host.appliance("up", "--yes", "--address", host.address, timeout=UP_LIMIT)
+    host.appliance(*up_arguments(host), timeout=UP_LIMIT)
     lab.remove(host)
     return time.monotonic() - begun
 
@@ -52,7 +52,7 @@ def test_up_finishes_after_a_kill(lab: Lab, up_seconds: float, moments: random.R
     host = lab.host(f"up{attempt}")
     moment = moments.uniform(0, up_seconds)
     print(f"up killed after {moment:.2f} s of {up_seconds:.2f} s (SCENARIO_SEED={SEED})")
-    up = ("up", "--yes", "--address", host.address)
+    up = up_arguments(host)
     killed_after(host, moment, *up)
     host.appliance(*up, timeout=UP_LIMIT)
     status = host.ask("status")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.lab.cluster import Cluster, ca_of, fetch, running, token_in, up
+from tests.lab.cluster import BUSY, Cluster, ca_of, fetch, running, token_in, up
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
 
@@ -78,7 +78,7 @@ def test_up_again_changes_nothing(cluster: Cluster) -> None:
 def test_a_missing_address_is_not_guessed_from_a_missing_route(lab: Lab) -> None:
     """With one address the host needs no `--address`, although it has no default route."""
     host = lab.host("alone")
-    answer = host.ask("up", "--yes", timeout=180)
+    answer = host.ask("up", "--yes", *BUSY, timeout=180)
     assert host.address in answer["url"]
     lab.remove(host)
 
