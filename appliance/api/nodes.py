@@ -7,6 +7,7 @@ from appliance.api.complaints import complaints
 from appliance.api.context import Context
 from appliance.api.rows import Row, node_row, node_rows
 from appliance.errors import NotFound, Refused, UsageError
+from appliance.link.whereabouts import moving
 from appliance.model.node import NodeSpec, Reserve
 from appliance.orchestrator.moves import staying
 from appliance.scheduler.inventory import Inventory
@@ -28,6 +29,12 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cpu: int | None = None
     memory: int | None = None
     default: bool = False
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another address by which the node is reached."""
+
+    address: str
 
 
 class Eviction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +63,11 @@ def routes(context: Context) -> list[Route]:
     def reserve(call: Call) -> object:
         return _write(context, reserving(find(context, call.path["node"]), call.data(Share)))
 
+    def move(call: Call) -> object:
+        node = find(context, call.path["node"])
+        context.commit(*moving(context.state, node, call.data(Move).address))
+        return _row(context, find(context, node.id))
+
     def change(call: Call) -> object:
         node = find(context, call.path["node"])
         return _write(context, msgspec.structs.replace(node, **_ACTIONS[call.path["action"]]))
@@ -76,6 +88,7 @@ def routes(context: Context) -> list[Route]:
         Route("POST", f"{one}/labels", label),
         Route("POST", f"{one}/taints", taint),
         Route("POST", f"{one}/reserve", reserve),
+        Route("POST", f"{one}/address", move, summary="Give a node another address", body=Move),
         Route("POST", f"{one}/<action:re:cordon|uncordon|drain>", change),
         Route("GET", f"{one}/drain", drained),
         Route("POST", f"{one}/evict", evict),

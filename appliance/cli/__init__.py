@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "node": ("node", "List, label and cordon nodes"),
     "time": ("time", "Say which time servers the cluster follows"),
     "net": ("net", "Check the overlay network between the nodes"),
+    "set-address": ("set_address", "Say on a node which address its host has now"),
     "image": ("image", "Load, list and remove images"),
     "vip": ("vip", "Add, list and remove virtual addresses"),
     "secret": ("secret", "Set, list and remove the secrets of services"),

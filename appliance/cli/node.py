@@ -9,6 +9,7 @@ from appliance.cli.client import Client
 from appliance.cli.node_duty import cordon, drain, evict, reserve, uncordon
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
+from appliance.cli.set_address import of_node
 from appliance.cli.times import local_time
 from appliance.errors import UsageError
 
@@ -182,3 +183,4 @@ command.add_command(uncordon)
 command.add_command(drain)
 command.add_command(evict)
 command.add_command(reserve)
+command.add_command(of_node)

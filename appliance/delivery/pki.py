@@ -16,7 +16,7 @@ from appliance.errors import LocalStateDamaged
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 from appliance.model.cluster import ETCD_NAME
-from appliance.security.ca import KeyPair, issue, make_ca
+from appliance.security.ca import KeyPair, addresses_of, issue, make_ca
 from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
 
 
@@ -39,17 +39,31 @@ def make_cluster_keys(
     """
     pki = layout.pki
     authority = make_ca(cluster_name, now)
-    addresses = tuple(dict.fromkeys((address, "127.0.0.1")))
-    etcd = issue(authority, node_id, now, names=(ETCD_NAME,), addresses=addresses, server=True, client=True)
-    web = issue(authority, address, now, addresses=(*addresses, *([vip] if vip else [])), server=True)
-    client = issue(authority, f"manager {node_id}", now, client=True)
     _write_pair(pki / "ca", authority)
-    for folder, name, pair in (("etcd", "etcd", etcd), ("web", "web", web), ("client", "client", client)):
-        _write_pair(pki / folder / name, pair)
+    _write_pair(pki / "client/client", issue(authority, f"manager {node_id}", now, client=True))
+    issue_for_address(layout, node_id, address, vip, now)
     for folder in ("etcd", "client"):
         write_atomic(pki / folder / "ca.crt", authority.certificate, mode=0o644)
     _make_link_keys(layout, node_id)
     return authority.certificate
+
+
+def issue_for_address(layout: Layout, node_id: str, address: str, vip: str, now: float) -> None:
+    """New keys and certificates of etcd and, last, of the page (for `vip` too, if there is one), at `address`."""
+    authority = KeyPair(_read(layout.pki / "ca.crt"), _read(layout.pki / "ca.key"))
+    addresses = tuple(dict.fromkeys((address, "127.0.0.1")))
+    etcd = issue(authority, node_id, now, names=(ETCD_NAME,), addresses=addresses, server=True, client=True)
+    _write_pair(layout.pki / "etcd/etcd", etcd)
+    _write_pair(
+        layout.pki / "web/web",
+        issue(authority, address, now, addresses=(*addresses, *([vip] if vip else [])), server=True),
+    )
+
+
+def page_is_for(layout: Layout, address: str) -> bool:
+    """False when there is a certificate of the page, and it is for another address. Raises LocalStateDamaged."""
+    path = layout.pki / "web/web.crt"
+    return not path.exists() or address in addresses_of(_read(path))
 
 
 def _make_link_keys(layout: Layout, node_id: str) -> None:

@@ -82,9 +82,9 @@ def remove_address(interface: str, address: str, length: int) -> None:
 
 def choose_address(wanted: str | None) -> str:
     """The address by which other nodes reach this one: `wanted`, or the only candidate. Raises UsageError."""
-    own = [str(item.address.ip) for item in addresses()]
     if wanted is not None:
-        if wanted not in own:
+        if not has_address(wanted):
+            own = [str(item.address.ip) for item in addresses()]
             raise UsageError(
                 f"This host does not have the address {wanted}.",
                 why=f"its addresses are {', '.join(own)}",
@@ -101,6 +101,16 @@ def choose_address(wanted: str | None) -> str:
         why=f"candidates are {', '.join(candidates)}",
         next=f"say which: --address {candidates[0]}",
     )
+
+
+def has_address(address: str) -> bool:
+    """Whether the host has it, on whatever interface, also beside others."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def routes() -> list[tuple[str, ipaddress.IPv4Network]]:

@@ -286,9 +286,14 @@ class ManagerLink:
 
     def _redial(self, targets: dict[str, tuple[str, int]]) -> None:
         for node_id, (target, task) in list(self._dialling.items()):
-            if targets.get(node_id) != target:
+            if targets.get(node_id) == target:
+                continue
+            del self._dialling[node_id]
+            if node_id not in targets:
                 task.cancel()
-                del self._dialling[node_id]
+            else:  # it moved: the old link lasts until the new one is there, for it may be what tells the node
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
         for node_id, target in targets.items():
             if node_id not in self._dialling:
                 self._dialling[node_id] = (target, self.loop.create_task(self._dial(node_id, *target)))
@@ -296,7 +301,8 @@ class ManagerLink:
     async def _dial(self, node_id: str, host: str, port: int) -> None:
         backoff = FIRST_BACKOFF
         failure = ""
-        while True:
+        # Another task dials where the node moved to.
+        while self._dialling.get(node_id, ((host, port), None))[0] == (host, port):
             try:
                 async with asyncio.timeout(_OPENING):
                     _, connection = await self.loop.create_connection(self._new_connection, host, port)

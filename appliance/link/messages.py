@@ -33,6 +33,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     statuses: tuple[InstanceStatus, ...]
     clock: float
     """Seconds since the epoch on the agent's clock."""
+    address: str = ""
+    """Where the node moved to, until a manager has confirmed it; "" : nowhere."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
@@ -127,8 +129,15 @@ class Echo(msgspec.Struct, frozen=True, kw_only=True, tag="echo"):
     clock: float
 
 
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, tag="whereabouts"):
+    """Where the node is, and the managers (HOST:PORT of their link)."""
+
+    address: str
+    managers: tuple[str, ...]
+
+
 FromAgent = Hello | Report | Heartbeat | Held
-FromManager = Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo
+FromManager = Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo | Whereabouts
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):

@@ -23,6 +23,17 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = ""
     clock: Clock = "host"
     vip: str = ""
+    moved: bool = False
+    """`address` was set on the node itself, and no manager has confirmed it yet."""
+
+
+def moved(identity: NodeIdentity, address: str, managers: tuple[str, ...]) -> NodeIdentity:
+    """The identity after somebody set the node's address, and maybe the managers' (HOST:PORT), on the node. Pure."""
+    own = tuple(
+        f"{address}:{port}" if host == identity.address and "manager" in identity.roles else f"{host}:{port}"
+        for host, _, port in (manager.rpartition(":") for manager in identity.managers)
+    )
+    return msgspec.structs.replace(identity, address=address, managers=managers or own, moved=True)
 
 
 class FirstState(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from appliance.agent.volumes import Volumes
 from appliance.component import Group
 from appliance.delivery import pki
 from appliance.delivery.bundle import EngineBundle
+from appliance.delivery.node_files import write_identity
 from appliance.delivery.package import Package
 from appliance.delivery.runtime import EngineRuntime, unpack_engine
 from appliance.engine.container import NodePlaces
@@ -28,7 +29,7 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
-from appliance.link.messages import DirectoryNews, Entries, FromManager, Gates, Hello, Orders, Peers, Vips
+from appliance.link.messages import DirectoryNews, Entries, FromManager, Gates, Hello, Orders, Peers, Vips, Whereabouts
 from appliance.model.addresses import gateway_of
 from appliance.model.cluster import DOMAIN, INSTANCE_NETWORK, LINK_PORT
 from appliance.model.directory import Directory
@@ -47,6 +48,7 @@ from appliance.network.peers import PeerFile
 from appliance.network.probe import Probe
 from appliance.roles import node_sidecars
 from appliance.roles.channels import NodeChannels
+from appliance.roles.following import Following
 from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
 from appliance.roles.vip_sidecar import vip_keeper
@@ -93,6 +95,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             vtep_mac=overlay.vtep_mac(),
             statuses=supervisor.statuses(),
             clock=time.time(),
+            address=identity.address if identity.moved else "",
         )
 
     def ordered(orders: Orders) -> None:
@@ -129,6 +132,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
                 entry_server.update(message.rules, message.certificates)
             case Vips():
                 vips.update(message.vips)
+            case Whereabouts():
+                following.take(message)
 
     def resolver(service: str) -> str:
         return resolver_text(gateway, service, DOMAIN)
@@ -154,6 +159,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         on_skew=lambda skew: clock_feed.tell(skew, time.time()),
         overlay=checkup.bad,
     )
+    following = Following(identity, lambda changed: write_identity(layout, changed))
     reporter = Reporter(report)
     supervisor = Supervisor(
         engine,
@@ -199,6 +205,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             names,
             entry_server,
             time_server,
+            following,
             link,
             checkup,
         ],

@@ -28,7 +28,8 @@ from appliance.link.probing import Probing
 from appliance.link.reports import Reports
 from appliance.link.vips import VipDispatch, VipHolders
 from appliance.link.ways import Ways
-from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
+from appliance.link.whereabouts import WhereaboutsDispatch
+from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
 from appliance.network.certificates import EntryCertificates, host_certificates
@@ -75,6 +76,7 @@ def run_manager(layout: Layout, identity: NodeIdentity) -> None:
         if not _wait_for(store, signals):
             return
         fill_if_empty(store, layout)
+        store.set_peer_url(identity.id, f"https://{identity.address}:{ETCD_PEER_PORT}")
         with Package.open() as package:
             group = _components(layout, identity, store, package)
             group.start()
@@ -181,6 +183,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         entries.greet(node_id)
         who_is_where.greet(node_id)
         vips.greet(node_id)
+        whereabouts.greet(node_id, hello.address)
 
     def gone(node_id: str) -> None:
         reports.gone(node_id)
@@ -213,6 +216,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     who_is_where = DirectoryDispatch(state, link, directory)
     entries = EntryDispatch(state, link, entry_rules, entry_nodes, lambda now: host_certificates(now, seal))
     vips = VipDispatch(state, link, vip_plans)
+    whereabouts = WhereaboutsDispatch(state, store, link)
     sessions = SessionBook(time.monotonic)
 
     def leader() -> str:
@@ -269,6 +273,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             link,
             dispatch,
             who_is_where,
+            whereabouts,
             entries,
             vips,
             holders,

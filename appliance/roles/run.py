@@ -10,7 +10,10 @@ import subprocess
 import time
 from pathlib import Path
 
+import msgspec
+
 from appliance.delivery.engine_process import EngineProcess
+from appliance.delivery.node_files import read_identity
 from appliance.delivery.package import running_file
 from appliance.errors import ApplianceError, Refused
 from appliance.host.files import write_if_changed
@@ -18,6 +21,7 @@ from appliance.host.layout import Layout
 from appliance.host.lock import only_one
 from appliance.host.process import end_with_parent, write_pid_file
 from appliance.model.identity import NodeIdentity
+from appliance.roles.settling import settle
 from appliance.roles.signals import Signals
 
 log = logging.getLogger(__name__)
@@ -100,18 +104,50 @@ def run(layout: Layout, identity: NodeIdentity) -> None:
         engine = None if identity.engine else EngineProcess(layout)
         processes = [RoleProcess(role, layout) for role in ("agent", "manager") if role in identity.roles]
         write_if_changed(layout.run / "node.id", identity.id + "\n", mode=0o644)
-        _tend(signals, engine, processes)
+        _tend(signals, engine, processes, Settled(layout, identity))
         for process in reversed(processes):
             process.stop()
         layout.run_pid.unlink(missing_ok=True)
 
 
-def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RoleProcess]) -> None:
+class Settled:
+    """Whether the processes run with the identity that is on the disk."""
+
+    def __init__(self, layout: Layout, identity: NodeIdentity) -> None:
+        self._layout = layout
+        self._identity = identity
+        self._seen = self._mark()
+        settle(layout, identity)
+
+    def tend(self, processes: list[RoleProcess]) -> None:
+        """End them and settle where it has changed; they are started again with the new one."""
+        mark = self._mark()
+        if mark == self._seen:
+            return
+        changed = read_identity(self._layout)
+        if msgspec.structs.replace(changed, moved=self._identity.moved) != self._identity:
+            log.info("this node's address or its managers' have changed; starting its processes anew")
+            for process in reversed(processes):
+                process.stop()
+            settle(self._layout, changed)
+        self._seen, self._identity = mark, changed
+
+    def _mark(self) -> tuple[int, int]:
+        """What is another after every write of the file."""
+        try:
+            found = self._layout.node_file.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
+
+
+def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RoleProcess], settled: Settled) -> None:
     complaint = ""
     while not signals.asked_to_end:
         try:
             if engine is not None and not engine.alive():
                 engine.start()
+            settled.tend(processes)
             complaint = ""
         except ApplianceError as error:
             if error.why != complaint:

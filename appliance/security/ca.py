@@ -116,6 +116,16 @@ def pair_in(text: str) -> KeyPair:
     )
 
 
+def addresses_of(certificate: bytes) -> list[str]:
+    """The IP addresses that a PEM certificate is for."""
+    extensions = x509.load_pem_x509_certificate(certificate).extensions
+    try:
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+
+
 def fingerprint(certificate: bytes) -> str:
     """Lower-case hex SHA-256 of a PEM certificate's DER form."""
     return x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256()).hex()

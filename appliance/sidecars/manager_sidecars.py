@@ -22,5 +22,5 @@ def manager_sidecars(
             pki=str(pki / "etcd"),
         ),
         registry(number=number, data=str(data / "registry"), config=str(files / "registry")),
-        nginx(number=number, sockets=str(sockets), config=str(files / "nginx"), pki=str(pki / "web")),
+        nginx(number=number, address=address, sockets=str(sockets), config=str(files / "nginx"), pki=str(pki / "web")),
     )

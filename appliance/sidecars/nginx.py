@@ -3,9 +3,10 @@
 from appliance.model.cluster import HTTPS_PORT
 from appliance.model.container import Probe
 from appliance.model.instance import Mount
-from appliance.sidecars.sidecar import Sidecar, sidecar
+from appliance.sidecars.sidecar import Sidecar, remade_by_files, sidecar
 
-_CONFIG = """worker_processes 1;
+_CONFIG = """# its certificate is for @ADDRESS@
+worker_processes 1;
 error_log stderr warn;
 pid /tmp/nginx.pid;
 user root;
@@ -54,9 +55,13 @@ http {
 """
 
 
-def nginx(*, number: int, sockets: str, config: str, pki: str) -> Sidecar:
-    """`sockets` is the folder of the manager's two web sockets, `pki` holds web.crt and web.key."""
-    return sidecar(
+def nginx(*, number: int, address: str, sockets: str, config: str, pki: str) -> Sidecar:
+    """`sockets` is the folder of the manager's two web sockets, `pki` holds web.crt and web.key.
+
+    With another `address` it is made anew, since nginx reads its certificate at the start only.
+    """
+    text = _CONFIG.replace("@PORT@", str(HTTPS_PORT)).replace("@ADDRESS@", address)
+    made = sidecar(
         "nginx",
         number=number,
         command=("-c", "/config/nginx.conf", "-e", "stderr", "-g", "daemon off;"),
@@ -66,5 +71,6 @@ def nginx(*, number: int, sockets: str, config: str, pki: str) -> Sidecar:
             Mount(source=pki, target="/pki", read_only=True),
         ),
         ready=Probe(tcp=HTTPS_PORT, port=HTTPS_PORT, every=10.0, timeout=3.0),
-        files={"nginx.conf": (_CONFIG.replace("@PORT@", str(HTTPS_PORT)), 0o644)},
+        files={"nginx.conf": (text, 0o644)},
     )
+    return remade_by_files(made)

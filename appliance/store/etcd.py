@@ -70,6 +70,7 @@ class EtcdStore:
         self._kv = stubs.KVStub(self._channel)
         self._lease = stubs.LeaseStub(self._channel)
         self._watch = stubs.WatchStub(self._channel)
+        self._cluster = stubs.ClusterStub(self._channel)
 
     def get(self, key: str) -> Entry | None:
         answer = self._read(messages.RangeRequest(key=key.encode()))
@@ -122,6 +123,12 @@ class EtcdStore:
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.NOT_FOUND:
                 raise self._error(error) from error
+
+    def set_peer_url(self, member: str, url: str) -> None:
+        """Tell the cluster where other members reach this one; nothing happens where they know."""
+        for known in self._call(self._cluster.MemberList, messages.MemberListRequest()).members:
+            if known.name == member and list(known.peerURLs) != [url]:
+                self._call(self._cluster.MemberUpdate, messages.MemberUpdateRequest(ID=known.ID, peerURLs=[url]))
 
     def close(self) -> None:
         self._channel.close()

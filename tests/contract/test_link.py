@@ -258,3 +258,16 @@ def test_both_ends_notice_a_silent_link_and_are_back_when_it_is_healed() -> None
         for world in worlds:
             world.manager.send("node-1", Orders(full=True))
         eventually(lambda: all(world.orders and world.agents[0].state.manager for world in worlds), 30)
+
+
+def test_a_node_that_moves_keeps_its_link_until_it_is_reached_where_it_moved_to() -> None:
+    with contextlib.ExitStack() as stack:
+        world = World("manager")
+        stack.callback(world.stop)
+        first = world.connected_agent()
+        world.manager.set_dial_targets({"node-1": ("127.0.0.1", 1)})  # nobody is there yet
+        world.manager.send("node-1", Peers(peers=()))
+        eventually(lambda: world.peers, 30)
+        assert first.state.manager
+        second = world.agent()
+        eventually(lambda: second.state.manager and not first.state.manager, 30)

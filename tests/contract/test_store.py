@@ -296,3 +296,24 @@ def _puts(store: Store, key: str) -> Callable[[], bool]:
         return True
 
     return put
+
+
+def test_etcd_takes_a_members_new_address_and_starts_with_it_again(etcd: EtcdProcess) -> None:
+    store = EtcdStore([etcd.endpoint])
+    try:
+        store.set_peer_url("nobody", "http://127.0.0.1:1")
+        for _ in range(2):
+            store.set_peer_url("default", "http://127.0.0.2:2380")
+        revision = store.commit([Put("/a", b"1")])
+        etcd.restart()
+        assert eventually(lambda: _read(store, "/a"), 30) == (b"1", revision)
+    finally:
+        store.close()
+
+
+def _read(store: EtcdStore, key: str) -> tuple[bytes, int] | None:
+    try:
+        entry = store.get(key)
+    except StoreUnavailable:
+        return None
+    return (entry.value, entry.revision) if entry else None

@@ -111,6 +111,22 @@ class Lab:
     def heal(self, host: Host) -> None:
         _ip("-n", self._switch, "link", "set", "dev", host.name, "up")
 
+    def give_address(self, host: Host, last: int) -> str:
+        """Give the host one more address in the lab's network, whose last number is `last`; returns it."""
+        address = f"10.77.{self._slot}.{last}"
+        _ip("-n", host.namespace, "address", "add", f"{address}/24", "dev", "eth0")
+        return address
+
+    def move(self, host: Host, address: str) -> None:
+        """Take away the host's first address; `address`, which it has already, is its only one from here on."""
+        promote = "echo 1 > /proc/sys/net/ipv4/conf/eth0/promote_secondaries"
+        _ip("netns", "exec", host.namespace, "sh", "-c", promote)
+        _ip("-n", host.namespace, "address", "del", f"{host.address}/24", "dev", "eth0")
+        host.address, former = address, host.address
+        for other in self.hosts:
+            if former in self._forbidden.get(other.name, ()):
+                self.forbid(other, host)
+
     def forbid(self, host: Host, towards: Host) -> None:
         """Make the way between them one-way, also after a reboot: `towards` may begin to talk to `host` only."""
         self._forbidden[host.name] = (towards.address,)

@@ -1,0 +1,114 @@
+"""Addresses that change: what nodes say of their own, and what every node must know of its own and the managers'.
+
+A node that moved says so in its hello; its certificate, which is for its id and not for an address, proves that it may.
+Every connected node hears its own address and the managers' whenever one of them is news.
+"""
+
+import ipaddress
+import logging
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from appliance.errors import ApplianceError, Conflict, UsageError
+from appliance.link.dispatch import Outlet
+from appliance.link.messages import Whereabouts
+from appliance.loop import Loop
+from appliance.model.cluster import HTTPS_PORT, LINK_PORT
+from appliance.model.node import NodeSpec
+from appliance.store import keys
+from appliance.store.codec import encode
+from appliance.store.state import State
+from appliance.store.store import Delete, Expect, Put, Store
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 2.0
+"""Seconds until an address is tried again that could not be written."""
+
+
+class WhereaboutsDispatch:
+    """A component. `greet` is called when a node has said hello; `said` is the address that it moved to, or ""."""
+
+    name = "whereabouts"
+
+    def __init__(self, state: State, store: Store, outlet: Outlet) -> None:
+        self._state = state
+        self._store = store
+        self._outlet = outlet
+        self._said: dict[str, str] = {}
+        self._sent: dict[str, Whereabouts] = {}
+        self._lock = threading.Lock()
+        self._loop = Loop(self.name, self.cycle)
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        self._unsubscribe = self._state.nodes.subscribe(self._loop.wake)
+        self._loop.start()
+
+    def stop(self) -> None:
+        self._unsubscribe()
+        self._loop.stop()
+
+    def greet(self, node_id: str, said: str) -> None:
+        with self._lock:
+            self._sent.pop(node_id, None)
+            self._said.pop(node_id, None)
+            if said:
+                self._said[node_id] = said
+        self._loop.wake()
+
+    def cycle(self) -> float | None:
+        """Write down who moved, then bring every connected node up to date."""
+        with self._lock:
+            said = dict(self._said)
+        failed = [node_id for node_id, address in said.items() if not self._move(node_id, address)]
+        nodes = self._state.nodes.all()
+        managers = tuple(f"{node.address}:{LINK_PORT}" for node in nodes.values() if "manager" in node.roles)
+        for node_id in sorted(self._outlet.connected() & nodes.keys()):
+            news = Whereabouts(address=nodes[node_id].address, managers=managers)
+            with self._lock:
+                if self._sent.get(node_id) == news:
+                    continue
+                self._sent[node_id] = news
+            self._outlet.send(node_id, news)
+        return LOOK_AGAIN if failed else None
+
+    def _move(self, node_id: str, address: str) -> bool:
+        node = self._state.nodes.get(node_id)
+        try:
+            if node is not None and node.address != address:
+                revision = self._store.commit(*moving(self._state, node, address))
+                self._state.copy.wait_for(revision, 5.0)
+                log.info("%s moved from %s to %s", node.name, node.address, address)
+        except ApplianceError as error:
+            log.warning("%s says that it moved to %s: %s", node_id, address, error)
+            return False
+        with self._lock:
+            if self._said.get(node_id) == address:
+                del self._said[node_id]
+        return True
+
+
+def moving(state: State, node: NodeSpec, address: str) -> tuple[list[Put | Delete], list[Expect]]:
+    """What to write, and on which condition, when a node gets another address; with a manager the page's moves along.
+
+    Raises UsageError for what is no address, Conflict when another node has it. Pure.
+    """
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError as error:
+        raise UsageError(f"{address!r} is no address of a host.", why="an IPv4 address is needed") from error
+    owner = next((n.name for n in state.nodes.all().values() if n.address == address and n.id != node.id), "")
+    if owner:
+        raise Conflict(f"{owner} has the address {address}.", next=f"give {owner} another one first")
+    puts: list[Put | Delete] = [state.nodes.put(node.id, msgspec.structs.replace(node, address=address))]
+    cluster = state.cluster()
+    if cluster is not None and cluster.url == _page(node.address):
+        puts.append(Put(keys.CLUSTER, encode(msgspec.structs.replace(cluster, url=_page(address)))))
+    return puts, [state.nodes.unchanged(node.id)]
+
+
+def _page(address: str) -> str:
+    return f"https://{address}:{HTTPS_PORT}/"

@@ -1,0 +1,42 @@
+"""An agent that nobody can call, because a router hides its address: everything goes through the link it dials."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cluster import Cluster
+from tests.lab.images import docker_archive
+from tests.lab.waiting import eventually
+
+SPEC = """
+service: hidden
+deploys:
+  main:
+    stop_grace: 1s
+    placement: {node: a1}
+    containers:
+      main: {image: "lab/hidden:1", command: ["sh", "-c", "echo started; sleep 1000000"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def dial() -> str:
+    return "agent"
+
+
+@pytest.fixture(scope="module")
+def cluster(one_node: Cluster) -> Cluster:
+    agent = one_node.lab.host("a1")
+    # As a router does that hides the host: what others begin never arrives.
+    one_node.lab.forbid(one_node.manager, agent)
+    one_node.join(agent)
+    return one_node
+
+
+def test_a_hidden_agent_gets_images_runs_them_and_lets_people_in(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.load_image(docker_archive(tmp_path / "hidden.tar", "lab/hidden:1"))
+    cluster.apply(SPEC)
+    (row,) = cluster.ps("hidden")
+    assert row["node"] == "a1"
+    eventually(lambda: "started" in cluster.manager.appliance("logs", row["instance"]).stdout, timeout=10)
+    assert cluster.manager.appliance("exec", row["instance"], "--", "echo", "in").stdout == "in\n"
