@@ -47,8 +47,8 @@ def stranger(folder: Path, shows: bytes) -> Proof:
 
 def free_port() -> tuple[str, int]:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return "127.0.0.1", int(probe.getsockname()[1])
+        probe.bind(("127.0.0.2", 0))
+        return "127.0.0.2", int(probe.getsockname()[1])
 
 
 class Host:
@@ -57,7 +57,7 @@ class Host:
     def __init__(self, cluster: Joinable, token: ParsedToken, threads: ThreadPoolExecutor) -> None:
         self.at = free_port()
         self.told: list[str] = []
-        self.asked = cluster.request(token, address="127.0.0.1", dial="manager")
+        self.asked = cluster.request(token, address="127.0.0.2", dial="manager")
         expected = fingerprint(cluster.authority)
         self.outcome: Called = threads.submit(
             await_call, self.at, expected, lambda: self.asked, self.told.append, patience=10
@@ -73,7 +73,7 @@ class Host:
 @contextmanager
 def waiting(cluster: Joinable, token: ParsedToken | None = None) -> Iterator[Host]:
     with ThreadPoolExecutor(1) as threads:
-        yield Host(cluster, token or cluster.token(address="127.0.0.1"), threads)
+        yield Host(cluster, token or cluster.token(address="127.0.0.2"), threads)
 
 
 def never(_: JoinRequest) -> JoinAnswer:
@@ -87,7 +87,7 @@ def test_a_host_that_is_called_becomes_a_node(cluster: Joinable) -> None:
     assert authority == cluster.authority
     assert (answer.node_id, answer.number) == (host.asked.node_id, 2)
     node = cluster.state.nodes.get(answer.node_id)
-    assert node and (node.dial, node.address) == ("manager", "127.0.0.1")
+    assert node and (node.dial, node.address) == ("manager", "127.0.0.2")
 
 
 @pytest.mark.parametrize("shows_ours", [False, True])
@@ -123,7 +123,7 @@ def test_an_agents_place_is_no_proof_of_a_manager(cluster: Joinable, tmp_path: P
 
 
 def test_a_refusal_reaches_both_ends(cluster: Joinable) -> None:
-    token = cluster.token(address="127.0.0.1")
+    token = cluster.token(address="127.0.0.2")
     cluster.clock.ahead += 3 * 86400
     with waiting(cluster, token) as host:
         with pytest.raises(NotPermitted):
@@ -149,7 +149,7 @@ def test_managers_call_until_the_host_is_a_node(cluster: Joinable) -> None:
     at = free_port()
     calls = Calls(cluster.state, proof_of(cluster), cluster.joiner.join, cluster.clock, port=at[1])
     assert calls.cycle() is None
-    token = cluster.token(address="127.0.0.1")
+    token = cluster.token(address="127.0.0.2")
     assert calls.cycle()  # nobody there yet
     with waiting(cluster, token) as host:
         calls = Calls(cluster.state, proof_of(cluster), cluster.joiner.join, cluster.clock, port=host.at[1])
