@@ -21,6 +21,9 @@ CAPABILITIES = ("NET_ADMIN", "NET_BROADCAST", "NET_RAW")
 FIRST_PRIORITY = 200
 STEP = 50
 """What each step of a standing costs; more than there are candidates, so that standing comes before preference."""
+NOBODY = "127.0.0.1"
+"""The peer of a node that has none: without any keepalived takes to multicast, and to others' routers. What it sends
+there is dropped by the host itself."""
 
 _HEAD = """global_defs {
   vrrp_version 3
@@ -73,11 +76,11 @@ def _instance(vip: PlacedVip) -> str:
         f"priority {FIRST_PRIORITY - vip.rank}",
         "advert_int 0.1",
         f"unicast_src_ip {vip.own}",
+        "check_unicast_src",
+        *_block("unicast_peer", vip.peers or [NOBODY]),
     ]
     if vip.peers:
-        lines += ["check_unicast_src", *_block("unicast_peer", vip.peers), *_block("track_file", [vip.front])]
-    else:
-        lines += ["unicast_peer {", "}"]
+        lines += _block("track_file", [vip.front])
     if vip.device != vip.interface:
         lines += _block("track_interface", [vip.device])
     lines += _block("virtual_ipaddress", [f"{vip.address}/{vip.length} dev {vip.device}"])

@@ -67,7 +67,7 @@ vrrp_instance vip-10.0.0.50 {
 def test_a_node_that_is_alone_holds_its_address_however_well_it_is() -> None:
     text = config_text([ALONE])
     assert "track_file" not in text
-    assert "  unicast_peer {\n  }\n" in text
+    assert "  unicast_peer {\n    127.0.0.1\n  }\n" in text
 
 
 def test_an_address_on_another_interface_goes_when_that_one_fails() -> None:
