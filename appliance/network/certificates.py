@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from appliance.errors import ApplianceError
 from appliance.loop import Loop
 from appliance.model.entry import HostCertificate, IssuedCertificate
+from appliance.model.vip import parse_vip
 from appliance.network.entry import entries_in_effect, entry_nodes
 from appliance.security.ca import KeyPair, issue, pair_in, renewal_due
 from appliance.security.sealing import Seal
@@ -50,7 +51,7 @@ class EntryCertificates:
 
     def start(self) -> None:
         state = self._state
-        for table in (state.services, state.revisions, state.rollouts, state.nodes):
+        for table in (state.services, state.revisions, state.rollouts, state.nodes, state.vips):
             self._unsubscribe.append(table.subscribe(self._loop.wake))
         self._loop.start()
 
@@ -92,11 +93,12 @@ class EntryCertificates:
 def issued_hosts(state: State) -> dict[str, tuple[str, ...]]:
     """Host of the rules with TLS that have no certificate of their own → addresses that its certificate has to name.
 
-    A rule for any host is reached at the addresses of the nodes that serve the entry.
+    A rule for any host is reached at the addresses of the nodes that serve the entry, and at the virtual ones.
     """
     own = {host for host, secret in _hosts(state).items() if secret is not None}
-    nodes = state.nodes.all()
-    serving = tuple(sorted(nodes[node].address for node in entry_nodes(state)))
+    nodes, cluster = state.nodes.all(), state.cluster()
+    virtual = {*state.vips.all(), *([parse_vip(cluster.vip)[0]] if cluster is not None and cluster.vip else [])}
+    serving = tuple(sorted({nodes[node].address for node in entry_nodes(state)} | virtual))
     return {host: _addresses(host, serving) for host in _hosts(state) if host not in own}
 
 

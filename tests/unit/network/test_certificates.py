@@ -5,6 +5,7 @@ import pytest
 
 from appliance.model.container import Container
 from appliance.model.service import Deploy, Entry, Revision, Service, ServiceHead
+from appliance.model.vip import Vip
 from appliance.network.certificates import EntryCertificates, host_certificates
 from appliance.security.ca import CERTIFICATE_DAYS, issue, make_ca
 from appliance.security.sealing import KEY_BYTES, Seal
@@ -93,6 +94,10 @@ def test_a_rule_for_any_host_is_reached_at_the_addresses_of_the_nodes_that_serve
     assert world.state.certificates.all()["_"].addresses == ("192.0.2.1",)
     world.label("n2", entry="")
     assert world.certificate("") != first
+    vip = Vip(address="192.0.2.9", length=24, router=1)
+    world.commit(world.state.vips.put(vip.address, vip))
+    world.certificate("")
+    assert world.state.certificates.all()["_"].addresses == ("192.0.2.1", "192.0.2.2", "192.0.2.9")
 
 
 def test_one_that_no_rule_needs_any_more_goes(world: World) -> None:
