@@ -47,5 +47,5 @@ def _nft(namespace: str, *arguments: str, input: str | None = None) -> str:
     command = ["ip", "netns", "exec", namespace, "nft", *arguments]
     result = subprocess.run(command, input=input, capture_output=True, text=True)
     if result.returncode:
-        raise RuntimeError(f"nft {' '.join(arguments)} in {namespace}: {result.stderr}")
+        raise RuntimeError(f"nft {' '.join(arguments)} in {namespace} ended with {result.returncode}: {result.stderr}")
     return result.stdout

@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.cluster import Cluster
 from tests.lab.images import docker_archive
+from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
 
 SPEC = """
@@ -25,12 +26,14 @@ def dial() -> str:
 
 
 @pytest.fixture(scope="module")
-def cluster(one_node: Cluster) -> Cluster:
-    agent = one_node.lab.host("a1")
+def cluster(lab: Lab) -> Cluster:
+    manager, agent = lab.host("m1"), lab.host("a1")
     # As a router does that hides the host: what others begin never arrives.
-    one_node.lab.forbid(one_node.manager, agent)
-    one_node.join(agent)
-    return one_node
+    lab.forbid(manager, agent)
+    cluster = Cluster(lab)
+    cluster.start(manager)
+    cluster.join(agent)
+    return cluster
 
 
 def test_a_hidden_agent_gets_images_runs_them_and_lets_people_in(cluster: Cluster, tmp_path: Path) -> None:
