@@ -21,6 +21,7 @@ from tests.bench.processes import usage
 from tests.bench.product import Product
 from tests.bench.scheduler import scheduling
 from tests.bench.swarm import Swarm
+from tests.bench.vip import vip
 from tests.lab.cluster import Cluster, engine_of, running
 from tests.lab.engine import BUSYBOX, Engine
 from tests.lab.engine_api import EngineApi
@@ -213,7 +214,7 @@ def _engine(host: Host, package: Path) -> Engine:
 
 
 SECTIONS: dict[str, Callable[[Path, int], list[Figure]]] = {
-    section.__name__: section for section in (size, start, control, replicas, silent, restart, scheduling, entry)
+    section.__name__: section for section in (size, start, control, replicas, silent, restart, scheduling, entry, vip)
 }
 
 

@@ -105,6 +105,10 @@ class Host:
         self._cgroup.settle()
         self._own = self._cgroup.pids()
 
+    @property
+    def on(self) -> bool:
+        return self._init is not None
+
     def power_off(self) -> None:
         """SIGKILL every process at once, containers too, and forget what a machine forgets without power."""
         if self._init:
