@@ -43,7 +43,8 @@ def keepalived(*, number: int, config: str, standing: str, vips: Sequence[Placed
         command=("--vrrp", "--dont-fork", "--log-console", f"--use-file=/config/{CONFIG}"),
         mounts=(
             Mount(source=config, target="/config", read_only=True),
-            Mount(source=standing, target="/standing", read_only=True),
+            # keepalived follows no file of a file system that is read-only.
+            Mount(source=standing, target="/standing"),
         ),
         ready=Probe(exec=test_command(CONFIG), every=60.0, timeout=10.0),
         files={CONFIG: (config_text(vips), 0o644)},

@@ -81,3 +81,4 @@ def test_the_sidecar_may_change_addresses_and_nothing_else() -> None:
     assert made.assignment.host_network
     assert container.capabilities == ("NET_ADMIN", "NET_BROADCAST", "NET_RAW")
     assert not container.spec.privileged
+    assert [mount.target for mount in container.mounts if not mount.read_only] == ["/standing"]
