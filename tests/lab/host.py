@@ -125,6 +125,10 @@ class Host:
         """All processes of the host by their numbers on the machine, without those of the lab itself."""
         return self._cgroup.pids() - self._own
 
+    def container_pids(self, container_id: str) -> set[int]:
+        """A container's processes by their numbers on the machine."""
+        return self._cgroup.pids_of_container(container_id)
+
     def kill_container(self, container_id: str) -> float:
         """SIGKILL a container's processes behind its engine's back; returns the moment, in seconds since 1970."""
         pids = self._cgroup.pids_of_container(container_id)

@@ -20,6 +20,7 @@ class Fingerprint:
     links: frozenset[str]
     routes: frozenset[str]
     rules: str
+    settings: frozenset[str]
 
     @classmethod
     def of(cls, host: Host) -> "Fingerprint":
@@ -31,6 +32,7 @@ class Fingerprint:
             links=frozenset(path.strip() for path in lines("ls", "/sys/class/net")),
             routes=lines("ip", "route"),
             rules=host.run("nft", "list", "ruleset").stdout,
+            settings=lines("grep", "-rs", "", "/proc/sys/net/bridge", "/proc/sys/net/ipv4/ip_forward"),
         )
 
 
