@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tarfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,8 +114,7 @@ def _plain_name(name: str) -> str:
 @contextmanager
 def _draft(base: Path) -> Iterator[Path]:
     """A folder for unpacking. The first start of any later version removes those of processes that died."""
-    folder = base / f".unpack-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = base / f".unpack-{os.getpid()}-{uuid.uuid4()}"
     before = os.umask(0o022)
     try:
         folder.mkdir(parents=True)

@@ -48,7 +48,10 @@ ours() {
 unpack() (
 	umask 022
 	base=$1
-	temp=$base/.unpack-$$
+	# Two process namespaces that share $base may both have a process of this number.
+	unique=
+	read -r unique 2>&- </proc/sys/kernel/random/uuid
+	temp=$base/.unpack-$$-$unique
 	rm -rf "$temp"
 	trap 'rm -rf "$temp"' EXIT
 	trap 'exit 130' HUP INT TERM

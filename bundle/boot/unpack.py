@@ -8,6 +8,7 @@ first starts at once do the work twice and one copy is dropped; a start that was
 later one removes.
 """
 
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -17,11 +18,14 @@ import os
 import shutil
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 PRELUDE_SIZE = 8192
+LONGEST_START = 600.0
+"""Seconds after which a folder that nobody seems to be filling is left over."""
 HEADER = "appliance-package 1 manifest={:010d} signature={:010d} sha256={}\n"
 _HEADER_SIZE = len(HEADER.format(0, 0, "0" * 64))
 
@@ -153,11 +157,16 @@ def _flush(base: Path) -> None:
 
 
 def clean_up_after_the_dead(base: Path) -> None:
-    """Remove the temporary folders of starts that were killed; their names end in the process id."""
+    """Remove the temporary folders of starts that were killed: ``.unpack-PROCESS-…``, older than any start takes.
+
+    A young one may be of a process in another namespace, which cannot be seen from here.
+    """
     for folder in base.glob(".unpack-*"):
-        process = folder.name.removeprefix(".unpack-")
-        if process.isdigit() and not _alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
+        process = folder.name.removeprefix(".unpack-").partition("-")[0]
+        with contextlib.suppress(FileNotFoundError):
+            old = time.time() - folder.stat().st_mtime > LONGEST_START
+            if process.isdigit() and old and not _alive(int(process)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:

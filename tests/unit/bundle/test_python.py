@@ -3,6 +3,7 @@
 import marshal
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,15 @@ def test_a_wheels_member_lands_where_it_is_imported_from(member: str, place: str
 def test_folders_of_dead_starts_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:
     done = subprocess.Popen(["true"])
     done.wait()
-    dead, alive = tmp_path / f".unpack-{done.pid}", tmp_path / f".unpack-{os.getpid()}"
-    dead.mkdir()
-    alive.mkdir()
+    dead, alive = tmp_path / f".unpack-{done.pid}-x", tmp_path / f".unpack-{os.getpid()}-x"
+    young = tmp_path / f".unpack-{done.pid}-y"
+    for folder in (dead, alive, young):
+        folder.mkdir()
+    long_ago = time.time() - unpack.LONGEST_START - 1
+    for folder in (dead, alive):
+        os.utime(folder, (long_ago, long_ago))
     unpack.clean_up_after_the_dead(tmp_path)
-    assert not dead.exists()
-    assert alive.exists()
+    assert sorted(tmp_path.iterdir()) == sorted((alive, young)), "a young one may be of another process namespace"
 
 
 def test_a_closure_holds_the_libraries_of_libraries(tmp_path: Path) -> None:
