@@ -41,7 +41,7 @@ def status_of(view: View, node: str, before: InstanceStatus | None) -> InstanceS
         state=step.state,
         ready=_ready(view),
         ip=assignment.ip,
-        revision=assignment.revision,
+        revision=before.revision if before is not None and _outlives(step) else assignment.revision,
         restart=restart,
         generation=assignment.generation,
         restarts=sum(container.restarts for container in shown),
@@ -51,6 +51,11 @@ def status_of(view: View, node: str, before: InstanceStatus | None) -> InstanceS
         containers=shown,
         job=job_status(assignment.job, view.seen.tries, _job_container(view)) if assignment.job else None,
     )
+
+
+def _outlives(step: Step) -> bool:
+    """Whether what runs is of the revision before, until the images of the newer one are there."""
+    return bool(step.needs) and step.state == "running"
 
 
 def turns_in(view: View) -> float | None:

@@ -185,13 +185,16 @@ def test_what_runs_goes_on_until_the_image_of_its_update_is_there(node: Node, re
         eventually(lambda: node.reported["shop/web-1"].ready)
         book.put(msgspec.structs.replace(_fetching(), revision=2))
         eventually(lambda: node.message() == "bringing shop/web:1")
-        assert node.state() == "running" and node.reported["shop/web-1"].ready
+        told = node.reported["shop/web-1"]
+        assert (told.state, told.ready) == ("running", True)
+        assert told.revision == 1, "what runs is not the update yet, and nobody may take it for complete"
         node.engine.stop(before.name, 0)
         eventually(lambda: node.running().started_at != before.started_at)
         assert node.running().id == before.id, "it is looked after meanwhile"
         registry.open.set()
         assert eventually(lambda: node.running().image_id != before.image_id)
         eventually(lambda: (node.state(), node.message()) == ("running", ""))
+        assert node.reported["shop/web-1"].revision == 2
 
 
 def test_an_update_whose_image_cannot_be_had_leaves_what_runs_alone(node: Node, registry: Registry) -> None:
