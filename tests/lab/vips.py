@@ -72,7 +72,7 @@ class VipCluster:
         """Wait until every node that is on takes part as before, and the preferred one has the address."""
         hosts = [host for host in self.cluster.hosts if host.on]
         eventually(lambda: all(standing(host) == "0" for host in hosts), timeout=60)
-        eventually(lambda: self.row()["owners"] == [self.row()["preferred"]], timeout=15)
+        eventually(lambda: self.row()["owners"] == [self.row()["preferred"]], timeout=60)
 
     def row(self) -> dict[str, object]:
         """As the product shows it."""
