@@ -32,8 +32,14 @@ class Fingerprint:
             links=frozenset(path.strip() for path in lines("ls", "/sys/class/net")),
             routes=lines("ip", "route"),
             rules=host.run("nft", "list", "ruleset").stdout,
-            settings=lines("grep", "-rs", "", "/proc/sys/net/bridge", "/proc/sys/net/ipv4/ip_forward"),
+            settings=lines("sh", "-c", f"grep -rs '' /proc/sys/net | grep -vE '{_COUNTED}'"),
         )
+
+
+_COUNTED = (
+    "nf_conntrack_count|fib_info|/route/gc_|random|tcp_fastopen_key|stable_secret|lockd|nf_conntrack_(max|buckets)"
+)
+"""Below /proc/sys/net: what the kernel counts, invents for itself, or shares between all hosts of the machine."""
 
 
 def test_stop_ends_our_processes_and_no_container(one_node: Cluster) -> None:
