@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.cluster import Cluster, engine_of
+from tests.lab.cluster import Cluster
 from tests.lab.host import CommandFailed, Host
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
@@ -206,7 +206,8 @@ def test_the_engine_is_killed(cluster: Cluster) -> None:
         return fetch(host, far) and fetch(other, own) and fetch(other, host.address, 18080)
 
     heal("kill -9 of the engine", kill, whole)
-    eventually(lambda: engine_of(host).running("appliance.instance", "mesh/"), timeout=30)
+    ping = ("curl", "-sS", "--unix-socket", host.root / "run/appliance/docker.sock", "http://localhost/_ping")
+    eventually(lambda: host.run(*ping, check=False).returncode == 0, timeout=60)
     assert whole()
 
 
