@@ -37,6 +37,11 @@ class Loop:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._failure = ""
+        self._followed: list[Callable[[], None]] = []
+
+    def follow(self, *subscribe: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+        """Be woken by each of these until `stop`: it is called with `wake` and returns what ends that."""
+        self._followed.extend(each(self.wake) for each in subscribe)
 
     def start(self) -> None:
         self._stopping = False
@@ -49,7 +54,9 @@ class Loop:
         self._wake.set()
 
     def stop(self) -> None:
-        """Return once no cycle runs any more."""
+        """Return once no cycle runs any more; what it followed wakes it no longer."""
+        while self._followed:
+            self._followed.pop()()
         self._stopping = True
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():

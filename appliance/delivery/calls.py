@@ -40,14 +40,12 @@ class Calls:
         self._port = port
         self._said: dict[str, str] = {}
         self._loop = Loop("calls", self.cycle)
-        self._unsubscribe: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        self._unsubscribe = self._state.tokens.subscribe(self._loop.wake)
+        self._loop.follow(self._state.tokens.subscribe)
         self._loop.start()
 
     def stop(self) -> None:
-        self._unsubscribe()
         self._loop.stop()
 
     def cycle(self) -> float | None:

@@ -26,7 +26,6 @@ class DirectoryDispatch:
         self._sent: dict[str, Directory] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         state = self._state
@@ -39,12 +38,10 @@ class DirectoryDispatch:
             state.node_status,
             state.virtual,
         )
-        self._unsubscribe = [table.subscribe(self._loop.wake) for table in tables]
+        self._loop.follow(*(table.subscribe for table in tables))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def greet(self, node_id: str) -> None:

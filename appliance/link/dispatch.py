@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from appliance.errors import ApplianceError
@@ -57,7 +58,6 @@ class Dispatch:
         self._complaints: set[str] = set()
         self._lock = threading.Lock()
         self._loop = Loop("dispatch", self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         state = self._state
@@ -69,13 +69,11 @@ class Dispatch:
             state.node_status,
             state.instance_status,
         )
-        self._unsubscribe = [table.subscribe(self._loop.wake) for table in tables]
-        self._unsubscribe.append(state.copy.subscribe(keys.CLUSTER, self._loop.wake))
+        self._loop.follow(*(table.subscribe for table in tables))
+        self._loop.follow(partial(state.copy.subscribe, keys.CLUSTER))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def greet(self, node_id: str) -> None:

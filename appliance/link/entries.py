@@ -31,7 +31,6 @@ class EntryDispatch:
         self._sent: dict[str, Entries] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         state = self._state
@@ -44,12 +43,10 @@ class EntryDispatch:
             state.secrets,
             state.certificates,
         )
-        self._unsubscribe = [table.subscribe(self._loop.wake) for table in tables]
+        self._loop.follow(*(table.subscribe for table in tables))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def greet(self, node_id: str) -> None:

@@ -28,16 +28,13 @@ class VipDispatch:
         self._sent: dict[str, Vips] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         tables = (self._state.vips, self._state.nodes)
-        self._unsubscribe = [table.subscribe(self._loop.wake) for table in tables]
+        self._loop.follow(*(table.subscribe for table in tables))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def greet(self, node_id: str) -> None:
@@ -81,16 +78,13 @@ class VipHolders:
         self._seen: dict[str, tuple[tuple[str, ...], float]] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         tables = (self._state.vips, self._state.nodes)
-        self._unsubscribe = [table.subscribe(self._loop.wake) for table in tables]
+        self._loop.follow(*(table.subscribe for table in tables))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def wake(self) -> None:

@@ -7,7 +7,6 @@ Every connected node hears its own address and the managers' whenever one of the
 import ipaddress
 import logging
 import threading
-from collections.abc import Callable
 
 import msgspec
 
@@ -41,14 +40,12 @@ class WhereaboutsDispatch:
         self._sent: dict[str, Whereabouts] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle)
-        self._unsubscribe: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        self._unsubscribe = self._state.nodes.subscribe(self._loop.wake)
+        self._loop.follow(self._state.nodes.subscribe)
         self._loop.start()
 
     def stop(self) -> None:
-        self._unsubscribe()
         self._loop.stop()
 
     def greet(self, node_id: str, said: str) -> None:

@@ -47,17 +47,15 @@ class EntryCertificates:
         self._seal = seal
         self._clock = clock
         self._loop = Loop(self.name, self.cycle, interval=LOOK_AGAIN)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         state = self._state
-        for table in (state.services, state.revisions, state.rollouts, state.nodes, state.vips):
-            self._unsubscribe.append(table.subscribe(self._loop.wake))
+        self._loop.follow(
+            *(table.subscribe for table in (state.services, state.revisions, state.rollouts, state.nodes, state.vips))
+        )
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def wake(self) -> None:

@@ -58,16 +58,12 @@ class LeaseMirror:
         self._state = state
         self._term = term
         self._loop = Loop(self.name, self.cycle, interval=_LOOK)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        for table in (self._state.nodes, self._state.node_status):
-            self._unsubscribe.append(table.subscribe(self._loop.wake))
+        self._loop.follow(*(table.subscribe for table in (self._state.nodes, self._state.node_status)))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def wake(self) -> None:

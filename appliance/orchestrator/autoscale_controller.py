@@ -37,15 +37,12 @@ class Autoscaler:
         self._clock = clock
         self._wishes: dict[tuple[str, str], tuple[Wish, ...]] = {}
         self._loop = Loop("autoscale", self.cycle, interval=REST)
-        self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
-        self._unsubscribe = self._state.services.subscribe(self._loop.wake)
+        self._loop.follow(self._state.services.subscribe)
         self._loop.start()
 
     def stop(self) -> None:
-        if self._unsubscribe is not None:
-            self._unsubscribe()
         self._loop.stop()
 
     def wake(self) -> None:

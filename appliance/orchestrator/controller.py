@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from appliance.errors import Conflict
 from appliance.loop import Loop
@@ -59,7 +60,6 @@ class Orchestrator:
         self._clock = clock
         self._now = now
         self._loop = Loop("orchestrator", self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
         self._led: Expect | None = None
         self._seen = 0
         self._looks: dict[str, float] = {}
@@ -69,13 +69,11 @@ class Orchestrator:
         self._signs: Lasting[str] = Lasting(clock)
 
     def start(self) -> None:
-        for prefix in (*_OWN, keys.NODES, keys.NODE_STATUS):
-            self._unsubscribe.append(self._state.copy.subscribe(prefix, self._loop.wake))
+        followed = (*_OWN, keys.NODES, keys.NODE_STATUS)
+        self._loop.follow(*(partial(self._state.copy.subscribe, prefix) for prefix in followed))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def wake(self) -> None:

@@ -26,20 +26,16 @@ class Jobs:
         self._term = term
         self._clock = clock
         self._loop = Loop("jobs", self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
         self._digests: dict[tuple[str, int, str], tuple[Revision, str]] = {}
 
     def start(self) -> None:
         state = self._state
         tables = (state.services, state.rollouts, state.jobs, state.runs, state.nodes)
         reported = (state.instances, state.bindings, state.instance_status)
-        for table in (*tables, *reported):
-            self._unsubscribe.append(table.subscribe(self._loop.wake))
+        self._loop.follow(*(table.subscribe for table in (*tables, *reported)))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def wake(self) -> None:

@@ -26,16 +26,13 @@ class Addresses:
         self._term = term
         self._without: tuple[str, ...] = ()
         self._loop = Loop(self.name, self.cycle, interval=REST)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         tables = (self._state.services, self._state.rollouts)
-        self._unsubscribe = [table.subscribe(self._loop.wake) for table in tables]
+        self._loop.follow(*(table.subscribe for table in tables))
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def wake(self) -> None:

@@ -37,17 +37,18 @@ class Scheduler:
         self._refused: dict[str, Need] = {}
         self._epoch = 0
         self._loop = Loop("scheduler", self.cycle)
-        self._unsubscribe: list[Callable[[], None]] = []
 
     def start(self) -> None:
         state = self._state
-        for table in (state.instances, state.nodes, state.node_status, state.bindings, state.instance_status):
-            self._unsubscribe.append(table.subscribe(self._loop.wake))
+        self._loop.follow(
+            *(
+                table.subscribe
+                for table in (state.instances, state.nodes, state.node_status, state.bindings, state.instance_status)
+            )
+        )
         self._loop.start()
 
     def stop(self) -> None:
-        while self._unsubscribe:
-            self._unsubscribe.pop()()
         self._loop.stop()
 
     def wake(self) -> None:
