@@ -28,7 +28,9 @@ class Engine:
     def start(self) -> None:
         """Returns when it answers; raises TimeoutError after 60 s. The image `busybox:lab` is there then."""
         self._directory.mkdir(exist_ok=True)
-        (self._directory / "pid").unlink(missing_ok=True)  # after a power cut its number may be somebody else's
+        # After a power cut the number in either file may be somebody else's; a real host's /run is empty then.
+        for left in ("pid", "exec/containerd/containerd.pid"):
+            (self._directory / left).unlink(missing_ok=True)
         places = ("--data-root", self._directory / "data", "--exec-root", self._directory / "exec")
         listen = ("-H", f"unix://{self.socket}", "-p", self._directory / "pid")
         self._process = self.host.spawn(*self._command, *places, *listen, "--userland-proxy=false")
