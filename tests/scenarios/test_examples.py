@@ -85,6 +85,19 @@ def test_example_container(three_nodes: Cluster, applied: Callable[[str], str]) 
     assert row(three_nodes, instance)["containers"][0]["id"] == before["id"]
 
 
+def test_example_hooks(three_nodes: Cluster, applied: Callable[[str], str]) -> None:
+    instance = f"{applied('Hooks')}/main-0"
+
+    def done() -> list[str]:
+        return inside(three_nodes, instance, "cat", "/log/what").split()
+
+    started = eventually(lambda: done() if len(done()) == 3 else [], timeout=10)
+    assert (started[0], set(started[1:])) == ("pre", {"main", "after_start"})
+    three_nodes.manager.appliance("restart", instance, "--wait", timeout=60)
+    again = eventually(lambda: done()[3:] if len(done()) == 8 else [], timeout=10)
+    assert (again[:3], set(again[3:])) == (["before_stop", "post", "pre"], {"main", "after_start"})
+
+
 def test_example_group(three_nodes: Cluster, applied: Callable[[str], str]) -> None:
     instance = f"{applied('Group')}/page-0"
     fetched = f"http://{row(three_nodes, instance)['ip']}:8080/index.html"
