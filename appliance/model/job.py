@@ -27,7 +27,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `schedule` is a cron line in `zone`, "" : when the service's rank is due, once for each definition. `timeout` in
     seconds ends a try (0 : none). `overlap`: what becomes of a run that is due while another has not ended. `missed`:
     whether one run makes up for those that were due while no manager ran. `keep`: ended runs that are remembered.
-    `volumes` are as a deploy's, by the name that the container mounts.
     """
 
     name: str

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +15,7 @@ from appliance.errors import SpecInvalid
 from appliance.spec.compose.convert import convert, project_name
 from appliance.spec.converted import Converted
 from appliance.spec.reader import read_service
+from tests.unit.spec.odd_values import ODD, changed
 
 DATA = Path(__file__).parent / "data"
 SETS = sorted(path.name for path in DATA.iterdir())
@@ -222,35 +222,6 @@ def test_no_unknown_key_is_dropped_silently(place: tuple[str, tuple[str | int, .
     # The whole of these is noted as left out.
     noted = not {"debugger", "labels", "logging"}.isdisjoint(path)
     assert named or key in found.text or noted
-
-
-ODD: list[object] = [
-    None,
-    True,
-    0,
-    -1,
-    3.5,
-    "",
-    " ",
-    "x",
-    "${",
-    "a:b:c:d:e",
-    [],
-    {},
-    [None],
-    [{}],
-    [[]],
-    {"a": {"b": [1]}},
-    "9" * 30,
-]
-
-
-def changed(example: Any, path: tuple[str | int, ...], value: object) -> Any:
-    part = example
-    for step in path[:-1]:
-        part = part[step]
-    part[path[-1]] = value
-    return example
 
 
 @settings(deadline=None, max_examples=50)

@@ -16,6 +16,7 @@ from appliance.errors import SpecInvalid
 from appliance.spec.converted import Converted
 from appliance.spec.kubernetes.convert import convert
 from appliance.spec.reader import read_service
+from tests.unit.spec.odd_values import ODD, changed
 
 DATA = Path(__file__).parent / "data"
 SETS = sorted(path.name for path in DATA.iterdir())
@@ -225,35 +226,6 @@ def test_no_unknown_key_is_dropped_silently(place: tuple[str, tuple[str | int, .
     noted = "not read" in said(found) and documents[int(path[0])].get("kind") in ("PodDisruptionBudget",)
     hidden = not {"data", "stringData"}.isdisjoint(path)
     assert named or key in found.text or noted or hidden
-
-
-ODD: list[object] = [
-    None,
-    True,
-    0,
-    -1,
-    3.5,
-    "",
-    " ",
-    "x",
-    "${",
-    "a:b:c:d:e",
-    [],
-    {},
-    [None],
-    [{}],
-    [[]],
-    {"a": {"b": [1]}},
-    "9" * 30,
-]
-
-
-def changed(example: Any, path: tuple[str | int, ...], value: object) -> Any:
-    part = example
-    for step in path[:-1]:
-        part = part[step]
-    part[path[-1]] = value
-    return example
 
 
 @settings(deadline=None, max_examples=50)
