@@ -31,7 +31,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     `network` is the address range of the overlay in CIDR form; node number N uses its Nth /24.
     `ca_fingerprint` is the lower-case hex SHA-256 of the CA certificate in DER form. `time_servers`: names or addresses
     of the site's NTP servers, which the managers follow. `vip`: the cluster's own address as ``IP/LEN``, which one of
-    the managers holds, "" for none.
+    the managers holds, "" for none. `incarnation` is raised whenever the store is replaced by an older or another one
+    (`backup restore`, `recover`): revisions are comparable within one incarnation only.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     time_servers: tuple[str, ...] = ()
     vip: str = ""
+    incarnation: int = 0
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
