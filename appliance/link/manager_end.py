@@ -96,6 +96,7 @@ class _Node:
 
 class ManagerLink:
     """A component. Callbacks are called on `loop` and must be quick; after `on_hello` the node expects everything.
+    A link that replaces an older one of the same node is preceded by the older's `on_gone`.
 
     `authority` is the link authority's public key, `key` and `certificate` the manager's, as text in OpenSSH's form.
     `address` "" listens nowhere. `forward_registry` says whether a node gets this manager's registry on its loopback.
@@ -234,6 +235,7 @@ class ManagerLink:
         if older is not None:
             log.info("a newer link of %s replaces the older", node_id)
             older.connection.abort()
+            self._on_gone(node_id)  # what it said on the older link no longer counts
         tasks = [self.loop.create_task(self._send_queue(node, messages))]
         try:
             self._on_hello(node_id, hello)

@@ -194,15 +194,24 @@ def test_a_node_that_stops_is_reported_gone(world: World) -> None:
     assert world.manager.connected() == set()
 
 
-def test_a_newer_link_of_a_node_replaces_the_older_without_it_being_gone() -> None:
+def test_a_newer_link_of_a_node_replaces_the_older_which_ends_before_the_new_begins() -> None:
     world = World("agent")
     first = world.connected_agent()
-    first_since = world.heard[:]
     world.agent("node-1")
-    eventually(lambda: len([m for _, m in world.heard if isinstance(m, Hello)]) > len(first_since), 30)
+    eventually(lambda: len(turns(world)) >= 3, 30)
+    assert turns(world)[:3] == ["hello", "gone", "hello"]
     first.stop()
     eventually(lambda: world.manager.connected() == {"node-1"}, 30)
     world.stop()
+
+
+def turns(world: World) -> list[str]:
+    """When links of a node began and ended."""
+    return [
+        "hello" if isinstance(message, Hello) else "gone"
+        for _, message in world.heard
+        if isinstance(message, Hello) or message == "gone"
+    ]
 
 
 def test_an_agent_comes_back_to_a_manager_that_was_away() -> None:
