@@ -69,10 +69,13 @@ class VipCluster:
         return self.owners()[0]
 
     def settle(self) -> None:
-        """Wait until every node that is on takes part as before, and the preferred one has the address."""
+        """Wait until every node that is on takes part as before, and the preferred one has the address: by what the
+        kernels say, and then by what the product shows."""
         hosts = [host for host in self.cluster.hosts if host.on]
         eventually(lambda: all(standing(host) == "0" for host in hosts), timeout=60)
-        eventually(lambda: self.row()["owners"] == [self.row()["preferred"]], timeout=60)
+        preferred = [self.row()["preferred"]]
+        eventually(lambda: [self.cluster.node_name(host) for host in self.owners()] == preferred, timeout=60)
+        eventually(lambda: self.row()["owners"] == preferred, timeout=60)
 
     def row(self) -> dict[str, object]:
         """As the product shows it."""
