@@ -1,6 +1,7 @@
 """Who may import whom (docs/design, "The house"): read from every file's imports."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ INTERFACES = {
     "engine": {"engine", "container", "hook"},
 }
 """What layer 3 may use of the store and the engine: never a particular one of them."""
+
+GIVEN = {"bottle": "api", "cryptography": "security", "docker": "engine", "etcd3": "store", "waitress": "api"}
+"""Packages that the people we build for asked for, whatever else would be smaller, and the room that uses each."""
 
 
 def _layer(room: str) -> int:
@@ -75,3 +79,11 @@ def test_a_file_imports_only_what_its_layer_may(file: Path) -> None:
 )
 def test_each_rule_catches_its_breach(room: str, imported: list[str], rule: str) -> None:
     assert rule in _complaint(room, imported)
+
+
+@pytest.mark.parametrize(("package", "room"), GIVEN.items())
+def test_the_packages_that_were_asked_for_are_what_the_product_is_built_on(package: str, room: str) -> None:
+    used = re.compile(rf"^\s*(import|from) {package}\b", re.MULTILINE)
+    assert any(used.search(file.read_text()) for file in (ROOT / "appliance" / room).glob("*.py")), (
+        f"appliance/{room} no longer uses {package}, which is not ours to drop"
+    )
