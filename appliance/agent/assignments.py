@@ -7,9 +7,12 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.agent.wishes import LocalWishes
+from appliance.errors import NotFound
 from appliance.host.files import sync_folder, write_if_changed
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Assignment
+from appliance.model.wish import Action, LocalWish
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +22,12 @@ class AssignmentBook:
 
     A file that does not parse is set aside (``.damaged``) and its instance is named in `damaged`, so that nobody takes
     its containers for leftovers before a manager has sent it again. `confirmed` says that full orders have arrived.
+    What a person on the node asked for is in everything that is read here, from `wishes`; in the files it is not.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wishes: LocalWishes | None = None) -> None:
         self._folder = folder
+        self._wishes = wishes
         self._lock = threading.RLock()
         self._all: dict[str, Assignment] = {}
         self._listeners: list[Callable[[str], None]] = []
@@ -36,11 +41,24 @@ class AssignmentBook:
 
     def get(self, instance: str) -> Assignment | None:
         with self._lock:
-            return self._all.get(instance)
+            found = self._all.get(instance)
+        return None if found is None else self._as_wished(found)
 
     def all(self) -> dict[str, Assignment]:
         with self._lock:
-            return dict(self._all)
+            found = dict(self._all)
+        return {name: self._as_wished(each) for name, each in found.items()}
+
+    def wish(self, instance: str, action: Action, who: str) -> LocalWish:
+        """Take what a person on this node asks for; durable when it returns. Raises NotFound and Refused."""
+        assert self._wishes is not None, "this book takes no wishes"
+        with self._lock:
+            found = self._all.get(instance)
+            if found is None:
+                raise NotFound(f"{instance} is not on this node.", next="see: appliance ps")
+            made = self._wishes.wish(found, action, who)
+        self._tell(instance)
+        return made
 
     def put(self, assignment: Assignment) -> None:
         """Durable when it returns."""
@@ -50,6 +68,8 @@ class AssignmentBook:
             write_if_changed(self._file(assignment.instance), msgspec.json.encode(assignment))
             self._all[assignment.instance] = assignment
             self.damaged.discard(assignment.instance)
+        if self._wishes is not None:
+            self._wishes.settle(assignment.instance, assignment.heard)
         self._tell(assignment.instance)
 
     def forget(self, instance: str) -> None:
@@ -60,6 +80,8 @@ class AssignmentBook:
                 file = self._file(instance)
                 file.unlink(missing_ok=True)
                 sync_folder(file.parent)
+        if self._wishes is not None:
+            self._wishes.forget(instance)
         self._tell(instance)
 
     def apply(
@@ -96,6 +118,9 @@ class AssignmentBook:
             self.put(msgspec.structs.replace(known, desired="removed"))
         else:
             self.forget(instance)
+
+    def _as_wished(self, assignment: Assignment) -> Assignment:
+        return assignment if self._wishes is None else self._wishes.applied(assignment)
 
     def _tell(self, instance: str) -> None:
         for listener in self._listeners:

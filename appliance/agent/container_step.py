@@ -10,7 +10,8 @@ from appliance.agent.step import RUNNING, Action, Create, Remove, Seen, Start, S
 from appliance.engine.container import CONTAINER_LABEL, DIGEST_LABEL, PAUSE, RESTART_LABEL
 from appliance.engine.engine import ContainerSettings, ContainerState
 from appliance.model.container import Restart
-from appliance.model.instance import Desired, InstanceState
+from appliance.model.instance import InstanceState
+from appliance.model.wish import Desired
 
 Policies = Mapping[str, Restart]
 """By the name that the container has in the spec."""

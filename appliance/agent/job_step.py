@@ -8,9 +8,10 @@ from appliance.agent.memory import pause_left
 from appliance.agent.record import Outcome, Tries
 from appliance.agent.step import RUNNING, Create, Remove, Seen, Start, Step, Stop, Write
 from appliance.engine.engine import ContainerSettings, ContainerState
-from appliance.model.instance import Desired, JobStatus
+from appliance.model.instance import JobStatus
 from appliance.model.job import JobPlan
 from appliance.model.moment import seconds_of
+from appliance.model.wish import Desired
 
 
 def job_step(job: JobPlan, desired: Desired, settings: ContainerSettings, seen: Seen, now: float) -> Step:

@@ -10,6 +10,7 @@ from appliance.model.job import JobRun
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Autoscaled, Rollout, ServiceHead
 from appliance.model.vip import VipStatus
+from appliance.model.wish import Heard
 from appliance.store import keys
 from appliance.store.codec import decode
 from appliance.store.mirror import Alteration
@@ -63,9 +64,19 @@ def _service(old: ServiceHead | None, new: ServiceHead | None) -> Iterator[Draft
     for instance, count in sorted(new.restarts.items()):
         if count > before.restarts.get(instance, 0):
             yield Draft("service", instance, "is to be restarted")
+    for instance, heard in sorted(new.heard.items()):
+        if instance not in before.heard or heard.number > before.heard[instance].number:
+            yield _taken_in(instance, heard)
     for instance, move in sorted(new.moves.items()):
         if instance not in before.moves or move.number > before.moves[instance].number:
             yield Draft("service", instance, "is to be moved")
+
+
+def _taken_in(instance: str, heard: Heard) -> Draft:
+    said = f"{heard.who} said {heard.action} on its node at {heard.at}, by that node's clock"
+    if heard.why:
+        return Draft("conflict", instance, f"{said}; not followed: {heard.why}", "warning", heard.node)
+    return Draft("service", instance, f"{said}; that is wanted now", node=heard.node)
 
 
 _UNSCALED = "the count set by hand is cleared"

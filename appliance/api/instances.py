@@ -57,7 +57,10 @@ def change_instance(context: Context, name: str, action: str) -> dict[str, objec
 
 
 def changed(head: ServiceHead, name: str, action: str) -> ServiceHead:
-    """The head after `action` on the instance. Pure."""
+    """The head after `action` on the instance; what its node was not followed in is settled by it. Pure."""
+    if name in head.heard:
+        settled = msgspec.structs.replace(head.heard[name], why="")
+        head = msgspec.structs.replace(head, heard={**head.heard, name: settled})
     others = tuple(other for other in head.stopped if other != name)
     if action == "stop":
         return msgspec.structs.replace(head, stopped=(*others, name))

@@ -147,6 +147,7 @@ def _rank(state: State, instance: Instance) -> int:
 def _observed(status: InstanceStatus | None) -> Row:
     return {
         "restarts": status.restarts if status else 0,
+        "restart": status.restart if status else 0,
         "since": status.since if status else "",
         "message": status.message if status else "",
         "containers": [

@@ -101,6 +101,9 @@ def _about(state: State, row: Row) -> list[str]:
         said.append(f"{row['service']} is stopped as a whole: appliance start {row['service']}")
     elif head is not None and name in head.stopped:
         said.append(f"A person stopped it: appliance start {name}")
+    if head is not None and name in head.heard and (heard := head.heard[name]).why:
+        told = f"{heard.who} said {heard.action} on its node at {heard.at}, by that node's clock"
+        said.append(f"{told}; not followed: {heard.why}.")
     return said
 
 

@@ -28,6 +28,12 @@ class ApiProblem(ApplianceError):
             page=str(said.get("page", "")),
         )
         self.exit_code = int(said.get("exit_code", 1))
+        self.cause = str(said.get("kind", ""))
+        """Its kind, as `appliance/errors.py` names it."""
+
+
+class NobodyListens(LinkDown):
+    """No manager of this node takes calls: nothing has been asked of it."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -86,7 +92,9 @@ class Client:
         return answer
 
     def not_running(self, error: Exception) -> LinkDown:
-        return LinkDown(
+        """What to say of an error of the connection."""
+        kind = NobodyListens if isinstance(error, FileNotFoundError | ConnectionRefusedError) else LinkDown
+        return kind(
             "No manager answers on this node.",
             where=str(self._layout.admin_socket),
             why=str(error) or type(error).__name__,

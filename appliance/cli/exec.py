@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance.cli.client import Client
+from appliance.cli.here import here_option
 from appliance.cli.node_options import root_option
 from appliance.errors import UsageError
 
 if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
+    from appliance.cli.live import Connection
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 @click.option("--container", "-c", default="", help="Which container (default: the first).")
 @click.argument("instance")
 @click.argument("words", nargs=-1, required=True, metavar="-- CMD...", type=click.UNPROCESSED)
+@here_option
 @root_option
 def command(
-    interactive: bool, terminal: bool, container: str, instance: str, words: tuple[str, ...], root: Path
+    interactive: bool, terminal: bool, container: str, instance: str, words: tuple[str, ...], here: bool, root: Path
 ) -> None:
     """Run CMD inside INSTANCE and exit with its exit code."""
     words = words[1:] if words[0] == "--" else words
@@ -36,19 +37,18 @@ def command(
         raise UsageError("There is no command to run.", next=f"appliance exec {instance} -- sh")
     if terminal and not sys.stdin.isatty():
         raise UsageError("-t needs a terminal, and the input is not one.", next="leave -t out")
-    wish = {"instance": instance, "container": container, "command": words, "terminal": terminal}
+    wish = {"type": "exec", "instance": instance, "container": container, "command": words, "terminal": terminal}
     if terminal:
         wish["columns"], wish["rows"] = os.get_terminal_size(sys.stdin.fileno())
     with _raw_terminal() if terminal else contextlib.nullcontext():
-        code = asyncio.run(_run(Client(root), wish, reads=interactive or terminal, terminal=terminal))
+        code = asyncio.run(_run(root, wish, reads=interactive or terminal, terminal=terminal, here=here))
     sys.exit(code)
 
 
-async def _run(client: Client, wish: dict[str, object], *, reads: bool, terminal: bool) -> int:
+async def _run(root: Path, wish: dict[str, object], *, reads: bool, terminal: bool, here: bool) -> int:
     from appliance.cli.live import copy_output, live
 
-    async with live(client, "/ws/exec") as connection:
-        await connection.send(json.dumps(wish))
+    async with live(root, wish, here=here) as connection:
         if not reads:
             await connection.send(json.dumps({"eof": True}))
         if terminal:
@@ -63,7 +63,7 @@ async def _run(client: Client, wish: dict[str, object], *, reads: bool, terminal
     return int(said["exit"])
 
 
-async def _copy_input(connection: "ClientConnection") -> None:
+async def _copy_input(connection: "Connection") -> None:
     """Standard input, piece by piece, none read before the last is on its way."""
     descriptor = sys.stdin.fileno()
     while True:
@@ -89,7 +89,7 @@ async def _readable(descriptor: int) -> None:
         loop.remove_reader(descriptor)
 
 
-def _send_size(connection: "ClientConnection") -> None:
+def _send_size(connection: "Connection") -> None:
     columns, rows = os.get_terminal_size(sys.stdin.fileno())
     _sends.add(task := asyncio.ensure_future(connection.send(json.dumps({"rows": rows, "columns": columns}))))
     task.add_done_callback(_sends.discard)

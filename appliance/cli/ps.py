@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from appliance.cli.client import Client
+from appliance.cli.here import answer, here_option
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
 
@@ -23,15 +24,27 @@ _COLOURS = {
 
 @click.command("ps")
 @click.argument("service", required=False, default="")
+@here_option
 @format_option
 @root_option
-def command(service: str, output: Format, root: Path) -> None:
+def command(service: str, here: bool, output: Format, root: Path) -> None:
     """List instances, of one SERVICE or of all ("system": the sidecars)."""
-    rows = Client(root).get("ps", **({"service": service} if service else {}))
+
+    def ask(client: Client) -> Any:
+        return client.get("ps", **({"service": service} if service else {}))
+
+    said = answer(root, {"type": "state"}, ask, here=here)
+    rows = said if isinstance(said, list) else instances_of(said, service)
     if output == "table":
         print_instances(rows)
     else:
         show(rows, output)
+
+
+def instances_of(seen: dict[str, Any], service: str) -> list[dict[str, Any]]:
+    """Of what an agent knows: the instances of one service, or of all but the system's own."""
+    rows: list[dict[str, Any]] = seen["instances"]
+    return [row for row in rows if (row["service"] == service if service else row["service"] != "system")]
 
 
 def print_instances(rows: list[dict[str, Any]]) -> None:

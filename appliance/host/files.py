@@ -32,6 +32,14 @@ def write_if_changed(path: Path, data: bytes | str, *, mode: int = 0o600) -> boo
     return True
 
 
+def set_aside(path: Path) -> Path:
+    """Durably rename what does not parse to ``NAME.damaged``, for people to look at; returns where it is now."""
+    aside = path.with_name(f"{path.name}.damaged")
+    path.replace(aside)
+    sync_folder(path.parent)
+    return aside
+
+
 def make_link(path: Path, target: Path) -> None:
     """Afterwards `path` is a symbolic link to `target`, durably. Makes parent folders; FileExistsError if it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)

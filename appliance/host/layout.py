@@ -70,6 +70,11 @@ class Layout:
         return self.var / "assignments"
 
     @property
+    def wishes(self) -> Path:
+        """What people on this node asked of its instances and no manager has heard yet."""
+        return self.var / "wishes.json"
+
+    @property
     def records(self) -> Path:
         """What was done for instances and must not be done twice: starts of jobs, hooks."""
         return self.var / "records"
@@ -194,6 +199,11 @@ class Layout:
     @property
     def web_live_socket(self) -> Path:
         return self.web_sockets / "live.sock"
+
+    @property
+    def agent_socket(self) -> Path:
+        """Where the agent answers root on this node by itself."""
+        return self.run / "agent.sock"
 
     @property
     def engine_socket(self) -> Path:

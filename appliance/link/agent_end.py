@@ -33,6 +33,7 @@ from appliance.link.messages import (
     LogsRequest,
     ProbeRequest,
     Report,
+    Wishes,
 )
 from appliance.link.session import (
     ALGORITHMS,
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0
+Standing = Held | Wishes
+"""Messages that each say all there is to say of their kind."""
 STATUSES_IN_REPORT = 200
 """So that no report comes near LARGEST_MESSAGE."""
 _OPENING = 20.0
@@ -129,7 +132,7 @@ class AgentLink:
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._lock = threading.Lock()
         self._waiting: dict[str, InstanceStatus] = {}
-        self._held: tuple[str, ...] = ()
+        self._said: dict[type[Standing], Standing] = {}
         self._arrived: asyncio.Event | None = None
         self._state = LinkState()
 
@@ -167,9 +170,10 @@ class AgentLink:
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._wake)
 
-    def hold(self, vips: tuple[str, ...]) -> None:
-        """These virtual addresses are on this node from now on; managers are told soon."""
-        self._held = vips
+    def say(self, message: Standing) -> None:
+        """Managers are told soon, and after every hello: of each kind of message what was said last."""
+        with self._lock:
+            self._said[type(message)] = message
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._wake)
 
@@ -250,16 +254,21 @@ class AgentLink:
 
     async def _send_reports(self, messages: Messages[FromManager], arrived: asyncio.Event) -> None:
         """Until the link ends; the next hello then carries everything."""
-        told: tuple[str, ...] = ()
+        told: dict[type[Standing], Standing] = {}
         with suppress(LinkDown):
             while True:
                 arrived.clear()
-                if (held := self._held) != told:
-                    await messages.send(Held(vips=held))
-                    told = held
+                for kind, said in self._all_said().items():
+                    if told.get(kind) != said:
+                        await messages.send(said)
+                        told[kind] = said
                 while statuses := self._next_statuses():
                     await messages.send(Report(statuses=statuses))
                 await arrived.wait()
+
+    def _all_said(self) -> dict[type[Standing], Standing]:
+        with self._lock:
+            return dict(self._said)
 
     def _next_statuses(self) -> tuple[InstanceStatus, ...]:
         with self._lock:

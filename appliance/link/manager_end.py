@@ -27,6 +27,7 @@ from appliance.link.messages import (
     Held,
     Hello,
     Report,
+    Wishes,
 )
 from appliance.link.session import ALGORITHMS, CONTROL, HEARTBEAT, HOST_CERTIFICATE, SILENCE, Messages, Stream
 from appliance.model.cluster import REGISTRY_PORT
@@ -117,6 +118,7 @@ class ManagerLink:
         on_gone: Callable[[str], None],
         on_heartbeat: Callable[[str, Heartbeat], None] | None = None,
         on_held: Callable[[str, Held], None] | None = None,
+        on_wishes: Callable[[str, Wishes], None] | None = None,
         forward_registry: Callable[[str], bool] = lambda node_id: True,
     ) -> None:
         self.loop = asyncio.new_event_loop()
@@ -128,6 +130,7 @@ class ManagerLink:
         self._on_gone = on_gone
         self._on_heartbeat = on_heartbeat
         self._on_held = on_held
+        self._on_wishes = on_wishes
         self._forward_registry = forward_registry
         self._nodes: dict[str, _Node] = {}
         self._lock = threading.Lock()
@@ -268,6 +271,9 @@ class ManagerLink:
             case Held():
                 if self._on_held is not None:
                     self._on_held(node_id, message)
+            case Wishes():
+                if self._on_wishes is not None:
+                    self._on_wishes(node_id, message)
             case Heartbeat():
                 if message.tick:
                     self._queue(node_id, Echo(tick=message.tick, clock=time.time()))

@@ -16,6 +16,7 @@ from appliance.model.node import NodeFacts, Peer
 from appliance.model.skew import Skew
 from appliance.model.usage import NodeUsage
 from appliance.model.vip import VipPlan
+from appliance.model.wish import LocalWish
 
 LARGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes of one line; a longer one ends the session."""
@@ -61,6 +62,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
     """The virtual addresses that are on the node now; none before the first of these messages."""
 
     vips: tuple[str, ...]
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True, tag="wishes"):
+    """What people on the node asked of its instances and no manager has heard yet; none before the first of these."""
+
+    wishes: tuple[LocalWish, ...]
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
@@ -136,7 +143,7 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, tag="whereabouts"):
     managers: tuple[str, ...]
 
 
-FromAgent = Hello | Report | Heartbeat | Held
+FromAgent = Hello | Report | Heartbeat | Held | Wishes
 FromManager = Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo | Whereabouts
 
 

@@ -11,8 +11,8 @@ import msgspec
 from appliance.model.container import Container
 from appliance.model.job import JobPlan
 from appliance.model.service import Hooks, Metric, Volume
+from appliance.model.wish import Desired
 
-Desired = Literal["running", "stopped", "removed"]
 InstanceState = Literal[
     "pending",  # no node yet
     "assigned",  # bound to a node that has not reported on it yet
@@ -40,7 +40,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
     `restart` counts restarts that a person asked for, `generation` those of the whole service, `move` its moves.
     `node`: id of the one node it may live on ("" : any), as for `every_node` or after a move; `avoid`: id of the node
-    that it moved away from. `run`: number of the job's run that it belongs to, 0 for an instance of a deploy.
+    that it moved away from. `run`: number of the job's run that it belongs to, 0 for an instance of a deploy. `heard`:
+    number of the newest wish of its node (`LocalWish`) that all this takes into account.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     avoid: str = ""
     run: int = 0
+    heard: int = 0
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +127,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     `host_network`: the containers use the host's own network; then `ip` is empty. `job`: None for an instance of a
     deploy. `hook_images`: for each one-shot image of `hooks` by reference, a container that says how to find it.
     `gpus`: ids of the node's GPUs that it gets. `metric`: what the node is to read of it for autoscaling. `drain`:
-    seconds for which it says that it is not ready any more before it is stopped.
+    seconds for which it says that it is not ready any more before it is stopped. `heard`: as in `Instance`.
     """
 
     instance: str
@@ -148,6 +150,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     job: JobPlan | None = None
     gpus: tuple[str, ...] = ()
     metric: Metric | None = None
+    heard: int = 0
 
 
 class ContainerStatus(msgspec.Struct, frozen=True, kw_only=True):

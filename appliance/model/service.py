@@ -8,6 +8,7 @@ from appliance.model.cluster import Image
 from appliance.model.container import Container
 from appliance.model.entry import Tls
 from appliance.model.job import Job
+from appliance.model.wish import Heard
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,14 +229,14 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of a service now. Written by the API only.
+    """What is wanted of a service now. Written by the API, and by what takes in what people asked on nodes.
 
     `scale` holds replica counts set by hand (deploy → count), which win over the spec's and over autoscaling until they
     are cleared. `restarts` counts how often a person asked to restart an instance (instance → count); `stopped` holds
     the instances that a person stopped. `halted`: the whole service is to be stopped, highest rank first.
     `generation` counts how often the whole service was asked to restart. `paused`: no instance is created or updated.
     `runs` counts how often a person asked for a run of a job; `cancelled` holds job runs (``shop/report/7``) to end.
-    `deleted` means: stop everything, then forget the service.
+    `heard`: instance → what was last asked of it on its node. `deleted`: stop everything, then forget the service.
     """
 
     service: str
@@ -249,6 +250,7 @@ class ServiceHead(msgspec.Struct, frozen=True, kw_only=True):
     moves: dict[str, Move] = {}
     runs: dict[str, int] = {}
     cancelled: tuple[str, ...] = ()
+    heard: dict[str, Heard] = {}
     deleted: bool = False
 
 

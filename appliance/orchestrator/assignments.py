@@ -50,6 +50,7 @@ def assignment(instance: Instance, binding: Binding, revision: Revision) -> Assi
         job=JobPlan(type=job.type, retries=job.retries, timeout=job.timeout) if job else None,
         gpus=binding.gpus,
         metric=deploy.autoscale.metric if deploy.autoscale else None,
+        heard=instance.heard,
     )
 
 

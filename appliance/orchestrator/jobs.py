@@ -11,10 +11,11 @@ from datetime import datetime
 
 import msgspec
 
-from appliance.model.instance import Desired, Instance
+from appliance.model.instance import Instance
 from appliance.model.job import Job, JobRun, JobState
 from appliance.model.moment import moment_of, text_of
 from appliance.model.service import Revision, ServiceHead
+from appliance.model.wish import Desired
 from appliance.orchestrator.outcomes import Places, ended, ending
 from appliance.orchestrator.runs import Reason, digest_of, instance_of, later, new_run
 from appliance.orchestrator.schedule import newest_moment, next_moment

@@ -6,6 +6,7 @@ from dataclasses import replace
 import msgspec
 
 from appliance.model.instance import Instance
+from appliance.model.service import ServiceHead
 from appliance.orchestrator.decisions import (
     Alter,
     Create,
@@ -91,6 +92,7 @@ def _new(seen: Snapshot, slot: Slot) -> Instance:
         generation=head.generation,
         move=head.moves[slot.name].number if slot.name in head.moves else 0,
         node=slot.node,
+        heard=_heard(head, slot.name),
     )
 
 
@@ -107,6 +109,8 @@ def _wanted(seen: Snapshot, known: Instance, found: Turns, removed: set[str]) ->
         return msgspec.structs.replace(known, desired="removed")
     asleep = name in head.stopped or name in found.stop or (known.desired == "stopped" and name not in found.start)
     updates = seen.target is not None and name in found.update
+    # Until its turn to start has come, it goes on as its node was told there.
+    waits = asleep and not (name in head.stopped or name in found.stop or head.halted)
     return msgspec.structs.replace(
         known,
         revision=seen.target.number if seen.target and updates else known.revision,
@@ -114,7 +118,12 @@ def _wanted(seen: Snapshot, known: Instance, found: Turns, removed: set[str]) ->
         restart=head.restarts.get(name, 0),
         generation=head.generation if name in found.start else known.generation,
         node=_node(seen, known),
+        heard=known.heard if waits else _heard(head, name),
     )
+
+
+def _heard(head: ServiceHead, instance: str) -> int:
+    return head.heard[instance].number if instance in head.heard else 0
 
 
 def _node(seen: Snapshot, known: Instance) -> str:

@@ -18,6 +18,7 @@ from appliance.agent.reporter import Reporter
 from appliance.agent.secrets import SecretBook
 from appliance.agent.supervisor import Supervisor
 from appliance.agent.volumes import Volumes
+from appliance.agent.wishes import LocalWishes
 from appliance.component import Group
 from appliance.delivery import pki
 from appliance.delivery.bundle import EngineBundle
@@ -29,7 +30,19 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
-from appliance.link.messages import DirectoryNews, Entries, FromManager, Gates, Hello, Orders, Peers, Vips, Whereabouts
+from appliance.link.messages import (
+    DirectoryNews,
+    Entries,
+    FromManager,
+    Gates,
+    Held,
+    Hello,
+    Orders,
+    Peers,
+    Vips,
+    Whereabouts,
+    Wishes,
+)
 from appliance.model.addresses import gateway_of
 from appliance.model.cluster import DOMAIN, INSTANCE_NETWORK, LINK_PORT
 from appliance.model.directory import Directory
@@ -53,6 +66,7 @@ from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
 from appliance.roles.vip_sidecar import vip_keeper
 from appliance.sidecars import ntp
+from appliance.terminal.local import LocalSocket
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +86,8 @@ def run_agent(layout: Layout, identity: NodeIdentity) -> None:
 def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Group:
     engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
     measured = facts.measure(engine.version(), layout)
-    book = AssignmentBook(layout.assignments)
+    wishes = LocalWishes(layout.wishes)
+    book = AssignmentBook(layout.assignments, wishes)
     directory = DirectoryBook(layout.directory_file)
     peer_file = PeerFile(layout.peers_file)
     overlay = overlay_of(identity, unpack_engine(package))
@@ -144,6 +159,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
 
     probe = Probe(identity.network, identity.id, overlay.mtu, overlay.missing, asks_hosts=identity.dial == "agent")
     checkup = Checkup(probe.measure, overlay.peers)
+    channels = NodeChannels(engine, book, layout.root_id, probe.measure)
     keys = pki.read_host_keys(layout)
     link = AgentLink(
         managers=[_address(manager) for manager in identity.managers],
@@ -152,7 +168,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         certificate=keys.certificate,
         hello=hello,
         on_message=received,
-        channels=NodeChannels(engine, book, layout.root_id, probe.measure),
+        channels=channels,
         dial=identity.dial,
         listen=(identity.address, LINK_PORT),
         usage=lambda: meter.newest(),
@@ -176,12 +192,16 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     entry_server = node_sidecars.entry_server(engine, book, layout, identity, package, supervisor.remark)
     time_server = node_sidecars.TimeServer(book, layout, identity, package)
     clock_feed = ClockFeed(layout.clock / ntp.LINK_SOCKET)
-    vips = vip_keeper(engine, book, layout, identity, package, supervisor.statuses, lambda held: link.hold(held))
+    vips = vip_keeper(
+        engine, book, layout, identity, package, supervisor.statuses, lambda held: link.say(Held(vips=held))
+    )
     balance = balance_of(layout, identity, lambda: directory.now, lambda: names.wake())
     directory.subscribe(lambda _: balance.wake())
     names = node_sidecars.name_server(book, layout, identity, package, directory, lambda: balance.works)
     meter = Meter(engine, book, supervisor.statuses)
-    status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses)
+    status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses, wishes.all)
+    wishes.subscribe(lambda now: link.say(Wishes(wishes=now)))
+    local_socket = LocalSocket(layout.agent_socket, channels, status_file.seen, book.wish)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
 
     def something_is_gone() -> None:
@@ -202,6 +222,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             vips,  # what keepalived follows has to be there before the supervisor starts it
             supervisor,
             meter,
+            local_socket,
             names,
             entry_server,
             time_server,

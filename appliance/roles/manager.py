@@ -29,6 +29,7 @@ from appliance.link.reports import Reports
 from appliance.link.vips import VipDispatch, VipHolders
 from appliance.link.ways import Ways
 from appliance.link.whereabouts import WhereaboutsDispatch
+from appliance.link.wishes import WishMerge
 from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
@@ -163,6 +164,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     scheduler = Scheduler(store, state, election.term, now_text)
     leases = LeaseMirror(store, state, election.term)
     reports = Reports(state, store)
+    wishes = WishMerge(state, store)
     measurements = Measurements(state)
     clocks = Clocks(
         lambda node, text, warns: events.add([Draft("clock", node, text, "warning" if warns else "info", node)])
@@ -187,6 +189,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
 
     def gone(node_id: str) -> None:
         reports.gone(node_id)
+        wishes.gone(node_id)
         measurements.gone(node_id)
         clocks.gone(node_id)
         holders.gone(node_id)
@@ -209,6 +212,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         on_gone=gone,
         on_heartbeat=beaten,
         on_held=holders.heard,
+        on_wishes=wishes.heard,
         # The registry listens on this node's own loopback already.
         forward_registry=lambda node_id: node_id != identity.id,
     )
@@ -270,6 +274,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             certificates,
             addresses,
             reports,
+            wishes,
             link,
             dispatch,
             who_is_where,

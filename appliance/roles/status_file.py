@@ -13,6 +13,7 @@ from appliance.link.agent_end import LinkState
 from appliance.loop import Loop
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import InstanceStatus
+from appliance.model.wish import LocalWish
 
 LOOK_AGAIN = 2.0
 """Seconds; the link does not say when it comes and goes."""
@@ -31,11 +32,13 @@ class StatusFile:
         identity: NodeIdentity,
         link: Callable[[], LinkState],
         statuses: Callable[[], tuple[InstanceStatus, ...]],
+        wishes: Callable[[], tuple[LocalWish, ...]] = tuple,
     ) -> None:
         self._path = path
         self._identity = identity
         self._link = link
         self._statuses = statuses
+        self._wishes = wishes
         self._written = -NOT_BEFORE
         self._loop = Loop("status file", self.cycle, interval=LOOK_AGAIN)
         self.wake = self._loop.wake
@@ -52,13 +55,17 @@ class StatusFile:
         early = self._written + NOT_BEFORE - time.monotonic()
         if early > 0:
             return early
-        if write_if_changed(self._path, json.dumps(self._seen(), indent=2) + "\n", mode=0o644):
+        if write_if_changed(self._path, json.dumps(self.seen(), indent=2) + "\n", mode=0o644):
             self._written = time.monotonic()
         return None
 
-    def _seen(self) -> dict[str, Any]:
+    def seen(self) -> dict[str, Any]:
+        """What the agent knows now."""
         link = self._link()
         rows = [status_row(status, self._identity.name) for status in self._statuses()]
+        wishes = {wish.instance: _told(wish) for wish in self._wishes()}
+        for row in rows:
+            row["message"] = row["message"] or wishes.get(str(row["instance"]), "")
         return {
             "node": self._identity.id,
             "name": self._identity.name,
@@ -68,3 +75,7 @@ class StatusFile:
             "version": VERSION,
             "instances": sorted(rows, key=lambda row: str(row["instance"])),
         }
+
+
+def _told(wish: LocalWish) -> str:
+    return f"{wish.action} asked for here by {wish.who} at {wish.at}; no manager has heard of it yet"

@@ -24,14 +24,12 @@ from appliance.link.messages import ExecRequest, LogsRequest
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.store import keys
 from appliance.store.state import State
+from appliance.terminal.frames import LARGEST_FRAME, STDERR, STDOUT, error_fields
 
 log = logging.getLogger(__name__)
 
-STDIN, STDOUT, STDERR = 0, 1, 2
-"""First byte of every binary frame: which stream the rest belongs to."""
 EVENT_PAUSE = 0.2
 """Seconds between two snapshots at least."""
-LARGEST_FRAME = 1024 * 1024
 LONGEST_START = 30.0
 """Seconds the first message of an exec may take."""
 
@@ -299,14 +297,5 @@ async def _end(*tasks: "asyncio.Future[None]") -> None:
 
 
 async def _say_error(socket: ServerConnection, error: ApplianceError) -> None:
-    said = {
-        "kind": error.kind,
-        "what": error.what,
-        "where": error.where,
-        "why": error.why,
-        "next": error.next,
-        "page": error.page,
-        "exit_code": error.exit_code,
-    }
     with contextlib.suppress(ConnectionClosed):
-        await socket.send(json.dumps({"error": said}))
+        await socket.send(json.dumps({"error": error_fields(error)}))

@@ -5,7 +5,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from appliance.model.instance import Desired
+from appliance.model.wish import Desired
 from tests.unit.agent.node import Node, alone, eventually
 
 DRAIN = 1.0

@@ -24,10 +24,11 @@ from appliance.engine.container import CONTAINER_LABEL, PAUSE, NodePlaces
 from appliance.engine.engine import ContainerSettings, ContainerState, RunState
 from appliance.engine.hook import HOOK_LABEL, MOMENTS, hook_settings, hooks_at, is_one_shot
 from appliance.model.container import Container
-from appliance.model.instance import Assignment, Desired, PlannedContainer
+from appliance.model.instance import Assignment, PlannedContainer
 from appliance.model.job import JobPlan
 from appliance.model.moment import text_of
 from appliance.model.service import Hook, Hooks
+from appliance.model.wish import Desired
 
 PLACES = NodePlaces("r", "net", "/volumes", "/memory")
 TIME = 1_800_000_000.0

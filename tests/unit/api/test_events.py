@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.api.chronicle import drafts
@@ -12,6 +13,7 @@ from appliance.model.instance import Binding, InstanceState, InstanceStatus, Ref
 from appliance.model.job import JobRun
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Move, Rollout, ServiceHead
+from appliance.model.wish import Heard
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.mirror import Alteration
@@ -49,6 +51,16 @@ def head(**fields: object) -> ServiceHead:
 )
 def test_each_wish_is_one_event(fields: dict[str, object], sentence: str) -> None:
     assert told(keys.SERVICES, head(), head(**fields)) == [sentence]
+
+
+def test_what_was_asked_on_a_node_tells_whether_it_is_followed() -> None:
+    asked = Heard(number=1, action="stop", at="2026-01-01T00:00:00Z", who="li", node="n1")
+    refused = msgspec.structs.replace(asked, why="meanwhile it was started on a manager")
+    (followed,) = drafts(change(f"{keys.SERVICES}shop", head(), head(heard={"shop/web-1": asked})))
+    (conflict,) = drafts(change(f"{keys.SERVICES}shop", head(), head(heard={"shop/web-1": refused})))
+    assert (followed.kind, followed.level, followed.node) == ("service", "info", "n1")
+    assert (conflict.kind, conflict.level, conflict.subject) == ("conflict", "warning", "shop/web-1")
+    assert conflict.message.endswith("by that node's clock; not followed: meanwhile it was started on a manager")
 
 
 def test_a_rollout_tells_its_outcome_with_the_reason() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from appliance.errors import NotFound
@@ -9,6 +10,7 @@ from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.job import Job, JobRun
 from appliance.model.service import Service
+from appliance.model.wish import Heard
 from appliance.store.keys import run_name
 from tests.unit.api.cluster_in_memory import NOW, InMemory
 
@@ -77,3 +79,15 @@ def test_a_node_leads_to_what_is_known_of_it(cluster: InMemory) -> None:
 def test_what_does_not_exist_is_not_found(cluster: InMemory) -> None:
     with pytest.raises(NotFound):
         cluster.ask("GET", "/api/why/nothing/at-all")
+
+
+def test_an_instance_says_what_was_asked_on_its_node_until_somebody_says_it_again(cluster: InMemory) -> None:
+    cluster.apply(ONE)
+    cluster.run("shop/web-0")
+    head = cluster.state.services.get("shop")
+    assert head
+    heard = Heard(number=1, action="stop", at=NOW, who="li", node="n1", why="meanwhile it was started on a manager")
+    cluster.write(cluster.state.services.put("shop", msgspec.structs.replace(head, heard={"shop/web-0": heard})))
+    assert any("li said stop" in each and "not followed" in each for each in why(cluster, "shop/web-0")["reasons"])
+    cluster.ask("POST", "/api/instances/shop/web-0/stop")
+    assert not any("not followed" in each for each in why(cluster, "shop/web-0")["reasons"])

@@ -3,6 +3,7 @@
 import msgspec
 
 from appliance.model.node import NodeSpec
+from appliance.model.wish import Heard
 from appliance.orchestrator.decisions import Alter, Forget, ForgetService, StartRun
 from tests.unit.orchestrator.stage import Stage, deploy, job, names, spec
 
@@ -195,3 +196,23 @@ def test_one_instance_on_every_node_and_none_where_the_label_is_gone() -> None:
 
 def _labelled(node: NodeSpec, zone: str) -> NodeSpec:
     return msgspec.structs.replace(node, labels={"zone": zone})
+
+
+def test_an_instance_says_which_wish_of_its_node_is_in_it() -> None:
+    stage = running(deploy("web"))
+    stage.want(heard={"s/web-0": Heard(number=4, action="stop", at="", who="", node="n1")}, stopped=("s/web-0",))
+    stage.settle()
+    assert (stage.instances["s/web-0"].desired, stage.instances["s/web-0"].heard) == ("stopped", 4)
+
+
+def test_a_start_on_the_node_is_not_in_it_before_the_turn_of_its_rank_has_come() -> None:
+    stage = running(deploy("db"), deploy("web", 1))
+    stage.want(stopped=("s/db-0", "s/web-0"))
+    stage.settle()
+    heard = {"s/web-0": Heard(number=4, action="start", at="", who="", node="n1")}
+    stage.want(stopped=(), heard=heard)
+    stage.step()
+    stage.step()
+    assert (stage.instances["s/web-0"].desired, stage.instances["s/web-0"].heard) == ("stopped", 0)
+    stage.settle()
+    assert (stage.instances["s/web-0"].desired, stage.instances["s/web-0"].heard) == ("running", 4)

@@ -1,0 +1,123 @@
+"""A node without managers governs itself: people command it on the spot, and what they said is merged when it is back.
+
+The tests are one story and run in this order.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.lab.cluster import Cluster, running
+from tests.lab.images import docker_archive
+from tests.lab.waiting import eventually
+
+pytestmark = pytest.mark.alone  # seconds are promised here
+
+UNREACHABLE_WITHIN = 40.0
+CONVERGED_WITHIN = 30.0
+
+SPEC = """
+service: keep
+deploys:
+  main:
+    replicas: 6
+    stop_grace: 1s
+    placement: {spread: node}
+    containers:
+      main: {image: "lab/keep:1", command: ["sh", "-c", "echo started; exec sleep 1000000"]}
+"""
+
+
+class Story:
+    """A manager and one agent, which is cut off and comes back; `names`: the three instances on the agent."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.agent = cluster.hosts[1]
+        self.node = cluster.node_name(self.agent)
+        self.names = [str(row["instance"]) for row in cluster.ps("keep") if row["node"] == self.node]
+        self.healed = 0.0
+
+    def row(self, instance: str) -> dict[str, Any]:
+        return next(row for row in self.cluster.ps("keep") if row["instance"] == instance)
+
+    def local(self, instance: str) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = self.agent.ask("ps")
+        return next(row for row in rows if row["instance"] == instance)
+
+    def cut(self) -> None:
+        self.cluster.lab.cut(self.agent)
+        eventually(lambda: self.cluster.node_state(self.agent) == "unreachable", UNREACHABLE_WITHIN, every=0.5)
+
+    def heal(self) -> None:
+        self.cluster.lab.heal(self.agent)
+        self.healed = time.monotonic()
+
+    def converged(self, check: Callable[[], object]) -> None:
+        """It is so within the promised time after the healing."""
+        eventually(check, CONVERGED_WITHIN - (time.monotonic() - self.healed), every=0.3)
+
+    def events(self, instance: str) -> list[str]:
+        found: list[dict[str, Any]] = self.cluster.manager.ask("events")
+        return [str(event["message"]) for event in found if event["subject"] == instance]
+
+
+@pytest.fixture(scope="module")
+def story(one_node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    one_node.join(one_node.lab.host("a1"))
+    one_node.load_image(docker_archive(tmp_path_factory.mktemp("image") / "keep.tar", "lab/keep:1"))
+    one_node.apply(SPEC)
+    return Story(one_node)
+
+
+def test_a_node_that_is_cut_off_answers_for_itself(story: Story) -> None:
+    story.cut()
+    assert {story.row(name)["state"] for name in story.names} == {"unreachable"}
+    name = story.names[0]
+    listed = story.agent.appliance("ps")
+    assert all(each in listed.stdout for each in story.names)
+    assert "answers by itself: no manager reachable" in listed.stderr
+    assert story.agent.appliance("logs", name).stdout == "started\n"
+    program = "cat; echo wrong >&2; exit 7"
+    result = story.agent.appliance("exec", "-i", name, "--", "sh", "-c", program, input="typed\n", check=False)
+    assert (result.stdout, result.returncode) == ("typed\n", 7) and "wrong\n" in result.stderr
+
+
+def test_a_stop_there_holds_over_a_power_cut(story: Story) -> None:
+    stopped, others = story.names[0], story.names[1:]
+    story.agent.appliance("stop", stopped, "--wait")
+    story.cluster.lab.reboot(story.agent)
+    story.cluster.lab.cut(story.agent)
+    story.agent.start()
+
+    def back() -> bool:
+        return all(story.local(name)["ready"] for name in others)
+
+    eventually(lambda: story.agent.appliance("ps", check=False).returncode == 0, 60, every=0.5)
+    eventually(back, 60, every=0.5)
+    assert story.local(stopped)["state"] == "stopped"
+    assert "stop asked for here" in story.local(stopped)["message"]
+
+
+def test_on_return_it_is_what_the_cluster_wants_and_nothing_else_is_touched(story: Story) -> None:
+    stopped, restarted, conflicting = story.names
+    story.agent.appliance("restart", restarted, "--wait")
+    story.agent.appliance("stop", conflicting, "--wait")
+    story.cluster.manager.appliance("restart", conflicting)
+    before = running([story.agent], "keep")
+    assert len(before) == 1
+    story.heal()
+    story.converged(lambda: story.row(stopped)["state"] == "stopped" and story.row(conflicting)["ready"])
+    story.converged(lambda: story.row(restarted)["ready"])
+    assert before.items() <= running([story.agent], "keep").items()
+    assert any("said stop on its node" in message and "wanted now" in message for message in story.events(stopped))
+    assert any("not followed: meanwhile a manager" in message for message in story.events(conflicting))
+    assert "not followed" in story.cluster.manager.appliance("why", conflicting).stdout
+    assert not story.local(stopped)["message"], "the node has nothing left to tell"
+
+
+def test_a_start_on_the_manager_is_the_next_word(story: Story) -> None:
+    story.cluster.manager.appliance("start", story.names[0], "--wait")
+    assert len(running([story.agent], "keep")) == 3
