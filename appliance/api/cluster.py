@@ -1,6 +1,7 @@
 """The cluster as a whole: is it well, what is there, and why is something not as wished."""
 
 from appliance.api.call import Answer, Call, Route
+from appliance.api.certificates import certificate_rows, certificate_summary
 from appliance.api.complaints import with_complaints
 from appliance.api.context import Context
 from appliance.api.rows import cluster_status, etcd_state, instance_rows
@@ -11,7 +12,9 @@ from appliance.errors import NotFound
 def routes(context: Context) -> list[Route]:
     def status(_: Call) -> object:
         etcd = etcd_state(context.store)
-        return cluster_status(context.state, context.version, context.leader(), etcd, context.clocks.of)
+        shown = cluster_status(context.state, context.version, context.leader(), etcd, context.clocks.of)
+        rows = certificate_rows(context.state, context.ca_pem, context.clock())
+        return {**shown, "certificates": certificate_summary(rows)}
 
     def instances(call: Call) -> object:
         service = call.query.get("service", "")

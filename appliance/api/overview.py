@@ -11,14 +11,22 @@ NEWEST = 25
 """Events that the page shows."""
 
 
-def overview(state: State, events: EventLog, version: str, leader: str, skew_of: SkewOf = unmeasured) -> Row:
-    """Newest events first; of a job only its last run."""
+def overview(
+    state: State,
+    events: EventLog,
+    version: str,
+    leader: str,
+    skew_of: SkewOf = unmeasured,
+    certificates: Row | None = None,
+) -> Row:
+    """Newest events first; of a job only its last run. `certificates`: a summary of them."""
     status = cluster_status(state, version, leader, "healthy", skew_of)
     jobs = [{**row, "runs": row["runs"][-1:]} for row in job_rows(state)]
     return {
         "cluster": status["cluster"],
         "managers": status["managers"],
         "nodes": status["nodes"],
+        "certificates": certificates,
         "services": service_rows(state),
         "instances": instance_rows(state),
         "jobs": jobs,

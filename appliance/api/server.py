@@ -13,6 +13,7 @@ import bottle  # type: ignore[import-untyped]
 import msgspec
 
 from appliance.api import (
+    certificates,
     cluster,
     events,
     images,
@@ -67,6 +68,7 @@ def all_routes(context: Context) -> list[Route]:
         *time_servers.routes(context),
         *users.routes(context),
         *vips.routes(context),
+        *certificates.routes(context),
     ]
     return [*found, *openapi.routes(context.version, found)]
 

@@ -103,8 +103,8 @@ class Client:
 
 
 def parse_duration(text: str) -> float:
-    """``90``, ``90s``, ``2m`` or ``1h`` in seconds; raises click.BadParameter."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    """``90``, ``90s``, ``2m``, ``1h`` or ``90d`` in seconds; raises click.BadParameter."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
     number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
     try:
         seconds = float(number) * unit

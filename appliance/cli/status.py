@@ -10,6 +10,7 @@ from appliance.cli.client import Client
 from appliance.cli.node_options import root_option
 from appliance.cli.output import Format, format_option, show, show_table
 from appliance.cli.ps import print_instances
+from appliance.cli.times import local_time
 from appliance.errors import LinkDown, LocalStateDamaged
 from appliance.host.layout import Layout
 
@@ -60,6 +61,7 @@ def _print_cluster(status: dict[str, Any]) -> None:
     for manager in status["managers"]:
         leads = ", leader" if manager["leader"] else ""
         click.echo(f"manager {manager['node']}{leads}, etcd {manager['etcd']}")
+    _print_certificates(status["certificates"])
     click.echo()
     rows = [
         [
@@ -73,6 +75,16 @@ def _print_cluster(status: dict[str, Any]) -> None:
         for node in status["nodes"]
     ]
     show_table(["NODE", "ADDRESS", "ROLES", "STATE", "RELEASE", "MESSAGE"], rows)
+
+
+def _print_certificates(certificates: dict[str, Any]) -> None:
+    first = certificates["next"]
+    renews = f"is renewed {local_time(first['renews_at'])}" if first["renews_at"] else "is renewed by hand"
+    click.echo(f"certificates: the next to end, {first['kind']} of {first['of']}, {renews}")
+    for row in certificates["late"]:
+        ends = "has ended" if row["state"] == "expired" else "ends"
+        late = f"certificate {row['kind']} of {row['of']} {ends} {local_time(row['valid_until'])} and was not renewed"
+        click.secho(f"{late}; see: appliance docs certificates", fg="yellow")
 
 
 def _print_agent(seen: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from appliance.cli import starting
-from appliance.cli.client import Client
+from appliance.cli.client import Client, Duration
 from appliance.cli.node_options import clock_option, layout_of, root_option, waive_option, waivers
 from appliance.cli.output import Format, format_option, show
 from appliance.delivery import launch, node_files, preflight
@@ -17,6 +17,7 @@ from appliance.errors import ApplianceError, Refused, UsageError
 from appliance.host.interfaces import choose_address, is_local
 from appliance.host.layout import Layout
 from appliance.model.addresses import parse_network
+from appliance.model.certificate import DAY, LONGEST_LIFE, SHORTEST_LIFE, USUAL_LIFE
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import NODE_NAME, Clock
 from appliance.model.time_servers import parse_time_servers
@@ -32,6 +33,12 @@ from appliance.roles.founding import ADMIN, Wish, found, write_sidecars
 @click.option("--ntp", multiple=True, metavar="SERVER", help="A time server of the site; may be given several times.")
 @clock_option
 @click.option("--vip", metavar="IP/LEN", help="Address of the cluster itself, which one of its managers holds.")
+@click.option(
+    "--certificate-life",
+    type=Duration(),
+    default=USUAL_LIFE,
+    help="How long certificates are good, e.g. 12h or 30d; they renew themselves.  [default: 90d]",
+)
 @click.option("--yes", is_flag=True, help="Never ask.")
 @waive_option
 @format_option
@@ -44,6 +51,7 @@ def command(
     ntp: tuple[str, ...],
     clock: Clock | None,
     vip: str | None,
+    certificate_life: float,
     yes: bool,
     waive: tuple[str, ...],
     output: Format,
@@ -60,8 +68,20 @@ def command(
                 write_sidecars(layout, identity, package)
         else:
             servers = parse_time_servers(ntp)
+            life = checked_life(certificate_life)
             _found(
-                layout, package, address, name, cluster_name, network, servers, clock, vip or "", waivers(waive), yes
+                layout,
+                package,
+                address,
+                name,
+                cluster_name,
+                network,
+                servers,
+                clock,
+                vip or "",
+                life,
+                waivers(waive),
+                yes,
             )
         starting.start(layout)
         client = Client(layout.root)
@@ -108,6 +128,7 @@ def _found(
     time_servers: tuple[str, ...],
     clock: Clock | None,
     vip: str,
+    certificate_life: float,
     waived: dict[str, str],
     yes: bool,
 ) -> None:
@@ -123,6 +144,7 @@ def _found(
         clock=starting.clock_of(clock),
         time_servers=time_servers,
         vip=vip,
+        certificate_life=certificate_life,
     )
     if vip:
         _check_vip(vip, wish)
@@ -145,6 +167,18 @@ def _check_vip(vip: str, wish: Wish) -> None:
             next="choose one of this host's network that no other host has",
             page="vip",
         )
+
+
+def checked_life(seconds: float) -> float:
+    """Raises UsageError for what no certificate should live."""
+    if not SHORTEST_LIFE <= seconds <= LONGEST_LIFE:
+        raise UsageError(
+            "Certificates cannot have that life.",
+            why="browsers refuse longer ones, and shorter ones would end before they reach a node",
+            next=f"choose {SHORTEST_LIFE} s to {LONGEST_LIFE // DAY} days",
+            page="certificates",
+        )
+    return seconds
 
 
 def checked_name(name: str) -> str:

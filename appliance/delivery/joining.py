@@ -12,14 +12,16 @@ from ipaddress import IPv4Address, IPv4Network
 import msgspec
 
 from appliance import VERSION
+from appliance.delivery import pki
 from appliance.errors import Conflict, NotPermitted, Refused, UsageError
 from appliance.host.layout import Layout
 from appliance.model.addresses import LARGEST_NUMBER
+from appliance.model.certificate import USUAL_LIFE
 from appliance.model.cluster import LINK_PORT, JoinToken
 from appliance.model.moment import text_of_seconds
 from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
 from appliance.model.skew import direction
-from appliance.security.ssh import issue_host_certificate
+from appliance.security.ssh import issue_host_certificate, key_fingerprint
 from appliance.security.tokens import check
 from appliance.store import keys
 from appliance.store.codec import encode
@@ -79,8 +81,9 @@ class Joiner:
         _check_form(request)
         with self._one_at_a_time:
             token = self._check(request)
-            authority = (self._layout.pki / "ssh-ca").read_text()
-            certificate = issue_host_certificate(authority, request.ssh_key, request.node_id)
+            cluster, authority = self._state.cluster(), pki.read_ssh_authority(self._layout)
+            life = cluster.certificate_life if cluster else USUAL_LIFE
+            certificate = issue_host_certificate(authority, request.ssh_key, request.node_id, self._clock(), life)
             node = self._state.nodes.get(request.node_id)
             node = self._admit(request, token) if node is None else self._admit_again(node, request, token)
             return self._answer(node, certificate)
@@ -166,6 +169,13 @@ class Joiner:
                 next="on this host: appliance uninstall --purge; then join again",
                 page="nodes",
             )
+        if self._state.revoked.get(key_fingerprint(node.ssh_key)) is not None:
+            raise NotPermitted(
+                f"The key of {node.name} is revoked.",
+                why="whoever has it is let in no more, with or without a token",
+                next="on this host: appliance uninstall --purge; then join again, which makes a new key",
+                page="certificates",
+            )
         _check_address(request, self._state.nodes.all().values())
         again = msgspec.structs.replace(node, address=request.address, dial=request.dial)
         if again != node or not token.used_by:
@@ -194,7 +204,7 @@ class Joiner:
             cluster_name=cluster.name,
             network=cluster.network,
             managers=tuple(f"{manager.address}:{LINK_PORT}" for manager in managers),
-            ssh_authority=(self._layout.pki / "ssh-ca.pub").read_text(),
+            ssh_authority=pki.read_link_authorities(self._layout),
             host_certificate=certificate,
         )
 

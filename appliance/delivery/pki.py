@@ -3,21 +3,36 @@
 pki/ca.crt            the cluster's authority for TLS, on every node
 pki/ca.key            its key, on managers; like ssh-ca, never inside a folder that a sidecar can see
 pki/ssh-ca, .pub      the authority that signs the link's certificates, on managers
+pki/link/revoked      keys of managers and nodes that this node lets in no more
 pki/link/             host.key and host.crt: this node towards managers; user.key and user.crt: this manager
                       towards nodes; authority.pub: who signs both
 pki/client/           this manager towards etcd
-pki/etcd/, pki/web/   what the sidecars see
+pki/etcd/, pki/web/   what the sidecars see: they read certificate and key anew at every handshake
+
+A certificate is renewed for the key that it has, so that one atomic write is all that readers can meet.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import LocalStateDamaged
-from appliance.host.files import write_atomic
+from appliance.host.files import write_atomic, write_if_changed
 from appliance.host.layout import Layout
+from appliance.model.certificate import USUAL_LIFE, HeldCertificate, Use, Validity
 from appliance.model.cluster import ETCD_NAME
-from appliance.security.ca import KeyPair, addresses_of, issue, make_ca
-from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
+from appliance.security.ca import KeyPair, addresses_of, is_issued_by, issue, make_ca, renew, validity_of
+from appliance.security.ssh import (
+    issue_host_certificate,
+    issue_user_certificate,
+    key_fingerprint,
+    make_ssh_key,
+    public_key_of,
+    read_certificate,
+    renew_certificate,
+)
+
+LEAVES: dict[Use, str] = {"etcd": "etcd/etcd", "page": "web/web", "client": "client/client"}
+"""A manager's own certificates for TLS, without what is behind the dot."""
 
 
 @dataclass(frozen=True)
@@ -30,34 +45,89 @@ class LinkKeys:
 
 
 def make_cluster_keys(
-    layout: Layout, cluster_name: str, node_id: str, address: str, now: float, *, vip: str = ""
+    layout: Layout,
+    cluster_name: str,
+    node_id: str,
+    address: str,
+    now: float,
+    *,
+    vip: str = "",
+    life: float = USUAL_LIFE,
 ) -> bytes:
     """Everything that a new cluster's first manager needs; returns the authority's certificate (PEM).
 
     `vip`: the cluster's own address, "" for none; whoever comes by it has to find it in the certificate of the page.
+    `life`: seconds that certificates are good for.
     Keys of an earlier try that did not get as far as a node are replaced.
     """
     pki = layout.pki
     authority = make_ca(cluster_name, now)
     _write_pair(pki / "ca", authority)
-    _write_pair(pki / "client/client", issue(authority, f"manager {node_id}", now, client=True))
-    issue_for_address(layout, node_id, address, vip, now)
+    _write_pair(pki / "client/client", issue(authority, f"manager {node_id}", now, client=True, life=life))
+    issue_for_address(layout, node_id, address, vip, now, life)
     for folder in ("etcd", "client"):
         write_atomic(pki / folder / "ca.crt", authority.certificate, mode=0o644)
-    _make_link_keys(layout, node_id)
+    _make_link_keys(layout, node_id, now, life)
     return authority.certificate
 
 
-def issue_for_address(layout: Layout, node_id: str, address: str, vip: str, now: float) -> None:
+def issue_for_address(
+    layout: Layout, node_id: str, address: str, vip: str, now: float, life: float = USUAL_LIFE
+) -> None:
     """New keys and certificates of etcd and, last, of the page (for `vip` too, if there is one), at `address`."""
-    authority = KeyPair(_read(layout.pki / "ca.crt"), _read(layout.pki / "ca.key"))
+    authority = read_authority_pair(layout)
     addresses = tuple(dict.fromkeys((address, "127.0.0.1")))
-    etcd = issue(authority, node_id, now, names=(ETCD_NAME,), addresses=addresses, server=True, client=True)
-    _write_pair(layout.pki / "etcd/etcd", etcd)
-    _write_pair(
-        layout.pki / "web/web",
-        issue(authority, address, now, addresses=(*addresses, *([vip] if vip else [])), server=True),
-    )
+    etcd = issue(authority, node_id, now, names=(ETCD_NAME,), addresses=addresses, server=True, client=True, life=life)
+    _write_pair(layout.pki / LEAVES["etcd"], etcd)
+    named = (*addresses, *([vip] if vip else []))
+    _write_pair(layout.pki / LEAVES["page"], issue(authority, address, now, addresses=named, server=True, life=life))
+
+
+def renew_due(layout: Layout, now: float, life: float | None = None) -> set[Use]:
+    """Renew those of this manager's own certificates that are due, or that the authority of now has not signed.
+
+    `life` in seconds, None : as long as the one before. Returns which. Raises LocalStateDamaged.
+    """
+    authority, renewed = read_authority_pair(layout), set[Use]()
+    for use, name in LEAVES.items():
+        pair = read_leaf(layout, use)
+        good = validity_of(pair.certificate)
+        if good.due_in(now) > 0 and is_issued_by(pair.certificate, authority.certificate):
+            continue
+        certificate = renew(authority, pair, now, life or good.life or USUAL_LIFE).certificate
+        write_atomic(layout.pki / f"{name}.crt", certificate, mode=0o644)
+        renewed.add(use)
+    return renewed | _renew_user(layout, now, life)
+
+
+def _renew_user(layout: Layout, now: float, life: float | None) -> set[Use]:
+    authority = read_ssh_authority(layout)
+    path = layout.pki / "link/user.crt"
+    text = _read(path).decode()
+    known = read_certificate(text)
+    if known.validity.due_in(now) > 0 and known.authority == public_key_of(authority):
+        return set()
+    again = renew_certificate(authority, text, now, life or known.validity.life or USUAL_LIFE)
+    write_atomic(path, again, mode=0o644)
+    return {"user"}
+
+
+def page_life(layout: Layout) -> float:
+    """Seconds for which the certificate of the page was issued. Raises LocalStateDamaged."""
+    return _leaf_validity(layout, "page").life or USUAL_LIFE
+
+
+def own_certificates(layout: Layout, node_id: str) -> list[HeldCertificate]:
+    """Of a manager, without that of its node. Raises LocalStateDamaged."""
+    user = read_certificate(read_user_keys(layout).certificate)
+    return [
+        *(HeldCertificate(node=node_id, use=use, validity=_leaf_validity(layout, use)) for use in LEAVES),
+        HeldCertificate(node=node_id, use="user", validity=user.validity, key=key_fingerprint(user.key)),
+    ]
+
+
+def _leaf_validity(layout: Layout, use: Use) -> Validity:
+    return validity_of(read_leaf(layout, use).certificate)
 
 
 def page_is_for(layout: Layout, address: str) -> bool:
@@ -66,14 +136,16 @@ def page_is_for(layout: Layout, address: str) -> bool:
     return not path.exists() or address in addresses_of(_read(path))
 
 
-def _make_link_keys(layout: Layout, node_id: str) -> None:
+def _make_link_keys(layout: Layout, node_id: str, now: float, life: float) -> None:
     authority, authority_public = make_ssh_key()
     write_atomic(layout.pki / "ssh-ca", authority)
     write_atomic(layout.pki / "ssh-ca.pub", authority_public, mode=0o644)
-    write_host_keys(layout, authority_public, issue_host_certificate(authority, make_host_key(layout), node_id))
+    certificate = issue_host_certificate(authority, make_host_key(layout), node_id, now, life)
+    write_host_keys(layout, authority_public, certificate)
     key, public = make_ssh_key()
     write_atomic(layout.pki / "link/user.key", key)
-    write_atomic(layout.pki / "link/user.crt", issue_user_certificate(authority, public, node_id), mode=0o644)
+    certificate = issue_user_certificate(authority, public, node_id, now, life)
+    write_atomic(layout.pki / "link/user.crt", certificate, mode=0o644)
 
 
 def make_host_key(layout: Layout) -> str:
@@ -83,10 +155,32 @@ def make_host_key(layout: Layout) -> str:
     return public
 
 
+def read_host_public_key(layout: Layout) -> str:
+    """Of this node's own key. Raises LocalStateDamaged."""
+    return public_key_of(_read(layout.pki / "link/host.key").decode())
+
+
 def write_host_keys(layout: Layout, authority: str, certificate: str) -> None:
     """What an authority answered to this node's key."""
     write_atomic(layout.pki / "link/authority.pub", authority, mode=0o644)
     write_atomic(layout.pki / "link/host.crt", certificate, mode=0o644)
+
+
+def write_trust(layout: Layout, authorities: tuple[str, ...], certificate: str, revoked: tuple[str, ...]) -> None:
+    """What a manager said of the link. `certificate` "" : the one that is there stays."""
+    folder = layout.pki / "link"
+    write_if_changed(folder / "authority.pub", "".join(f"{line}\n" for line in authorities), mode=0o644)
+    write_if_changed(folder / "revoked", "".join(f"{line}\n" for line in revoked), mode=0o644)
+    if certificate:
+        write_atomic(folder / "host.crt", certificate, mode=0o644)
+
+
+def read_revoked(layout: Layout) -> frozenset[str]:
+    """Fingerprints of keys that this node lets in no more, as it last heard."""
+    try:
+        return frozenset((layout.pki / "link/revoked").read_text().split())
+    except OSError:
+        return frozenset()
 
 
 def write_authority(layout: Layout, certificate: bytes) -> None:
@@ -113,10 +207,23 @@ def read_user_keys(layout: Layout) -> LinkKeys:
     return _link_keys(layout, "user")
 
 
-def read_client_keys(layout: Layout) -> KeyPair:
-    """This manager towards etcd. Raises LocalStateDamaged."""
-    folder = layout.pki / "client"
-    return KeyPair(_read(folder / "client.crt"), _read(folder / "client.key"))
+def read_leaf(layout: Layout, use: Use) -> KeyPair:
+    """One of LEAVES. Raises LocalStateDamaged."""
+    path = layout.pki / LEAVES[use]
+    return KeyPair(_read(path.with_suffix(".crt")), _read(path.with_suffix(".key")))
+
+
+def read_link_authorities(layout: Layout) -> str:
+    """Public keys of those who sign the link's certificates, a line each, whoever signs now first; on a manager.
+
+    Raises LocalStateDamaged.
+    """
+    return _read(layout.pki / "ssh-ca.pub").decode()
+
+
+def read_ssh_authority(layout: Layout) -> str:
+    """The private key that signs the link's certificates, on a manager. Raises LocalStateDamaged."""
+    return _read(layout.pki / "ssh-ca").decode()
 
 
 def _link_keys(layout: Layout, who: str) -> LinkKeys:

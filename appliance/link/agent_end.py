@@ -21,6 +21,7 @@ import msgspec
 from appliance.engine.engine import ExecSession, LogStream
 from appliance.errors import ApplianceError, EngineError, LinkDown
 from appliance.link.comparison import Comparison
+from appliance.link.door import Door, NodeKeys
 from appliance.link.messages import (
     LARGEST_MESSAGE,
     ChannelRequest,
@@ -36,7 +37,6 @@ from appliance.link.messages import (
     Wishes,
 )
 from appliance.link.session import (
-    ALGORITHMS,
     CONTROL,
     HEARTBEAT,
     Messages,
@@ -82,9 +82,8 @@ class LinkState:
 class AgentLink:
     """A component. `hello`, `on_message`, `usage` and `on_skew` are called on the link's loop and must be quick.
 
-    `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `authority` is the link
-    authority's public key, `key` and `certificate` the node's host key, as text in OpenSSH's form. `on_skew` gets what
-    every heartbeat finds out of this node's `clock` (seconds since the epoch).
+    `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `on_skew` gets what every
+    heartbeat finds out of this node's `clock` (seconds since the epoch).
     """
 
     name = "link"
@@ -93,9 +92,7 @@ class AgentLink:
         self,
         *,
         managers: list[tuple[str, int]],
-        authority: str,
-        key: str,
-        certificate: str,
+        keys: NodeKeys,
         hello: Callable[[], Hello],
         on_message: Callable[[FromManager], None],
         channels: Channels,
@@ -116,20 +113,11 @@ class AgentLink:
         self._on_skew = on_skew
         self._clock = clock
         self.channels = channels
-        self._options = asyncssh.SSHServerConnectionOptions(
-            server_factory=lambda: _Server(self, asyncssh.import_public_key(authority)),
-            server_host_keys=[(asyncssh.import_private_key(key), asyncssh.import_certificate(certificate))],
-            authorized_client_keys=None,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            line_editor=False,
-            allow_scp=False,
-            **ALGORITHMS,
-        )
         self._loop = asyncio.new_event_loop()
+        self._door = Door(keys, lambda: _Server(self), self._loop)
         self._thread: threading.Thread | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._listener: asyncio.Server | None = None
         self._lock = threading.Lock()
         self._waiting: dict[str, InstanceStatus] = {}
         self._said: dict[type[Standing], Standing] = {}
@@ -156,8 +144,8 @@ class AgentLink:
     @property
     def port(self) -> int:
         """The port it listens on with `dial` "manager"."""
-        assert self._acceptor is not None, "not listening"
-        return self._acceptor.get_port()
+        assert self._listener is not None, "not listening"
+        return int(self._listener.sockets[0].getsockname()[1])
 
     @property
     def state(self) -> LinkState:
@@ -169,6 +157,10 @@ class AgentLink:
             self._waiting.update({status.instance: status for status in statuses})
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._wake)
+
+    def use(self, keys: NodeKeys) -> None:
+        """Prove by these who this node is, and let in by them, from now on; links that are there stay."""
+        self._door.use(keys)
 
     def say(self, message: Standing) -> None:
         """Managers are told soon, and after every hello: of each kind of message what was said last."""
@@ -185,15 +177,14 @@ class AgentLink:
 
     async def _open(self) -> None:
         if self._dial == "manager":
-            host, port = self._listen_at
-            self._acceptor = await asyncssh.listen(host, port, options=self._options)
+            self._listener = await self._door.listen(*self._listen_at)
             return
         for host, port in self._managers:
             self.run(self._keep_dialling(host, port))
 
     async def _close(self) -> None:
-        if self._acceptor is not None:
-            self._acceptor.close()
+        if self._listener is not None:
+            self._listener.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -210,7 +201,7 @@ class AgentLink:
         while True:
             try:
                 async with asyncio.timeout(_OPENING):
-                    connection = await asyncssh.connect_reverse(host, port, options=self._options)
+                    connection = await self._door.reach(host, port)
             except (OSError, asyncssh.Error) as error:  # TimeoutError is an OSError
                 if str(error) != failure:
                     failure = str(error)
@@ -242,6 +233,7 @@ class AgentLink:
         try:
             while (message := await messages.receive()) is not None:
                 if isinstance(message, Echo):
+                    self._door.heard(manager, message.clock)
                     self._compare(comparison, message)
                 else:
                     self._on_message(message)
@@ -300,9 +292,8 @@ def _tick() -> float:
 class _Server(asyncssh.SSHServer):
     """What this end of one connection allows."""
 
-    def __init__(self, link: AgentLink, authority: asyncssh.SSHKey) -> None:
+    def __init__(self, link: AgentLink) -> None:
         self._link = link
-        self._authority = authority
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
@@ -310,9 +301,6 @@ class _Server(asyncssh.SSHServer):
 
     def public_key_auth_supported(self) -> bool:
         return True
-
-    def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return key == self._authority
 
     def session_requested(self) -> "_Session":
         assert self._connection is not None

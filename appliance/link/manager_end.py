@@ -4,6 +4,7 @@ Everything runs on one asyncio loop in a thread of its own, `loop`, which the We
 """
 
 import asyncio
+import base64
 import logging
 import os
 import random
@@ -15,7 +16,7 @@ from typing import Any, Literal
 import asyncssh
 import msgspec
 from asyncssh.connection import SSHConnection
-from asyncssh.public_key import CERT_TYPE_HOST, SSHOpenSSHCertificate, decode_ssh_certificate
+from asyncssh.public_key import SSHOpenSSHCertificate
 
 from appliance.errors import LinkDown
 from appliance.link.messages import (
@@ -31,6 +32,7 @@ from appliance.link.messages import (
 )
 from appliance.link.session import ALGORITHMS, CONTROL, HEARTBEAT, HOST_CERTIFICATE, SILENCE, Messages, Stream
 from appliance.model.cluster import REGISTRY_PORT
+from appliance.security.ssh import LinkCertificate, read_certificate
 
 log = logging.getLogger(__name__)
 
@@ -71,19 +73,23 @@ class Channel(Stream, asyncssh.SSHClientSession[bytes]):
 class _Connection(asyncssh.SSHClientConnection):
     """Takes the node's id from its host certificate, whatever address it came from."""
 
-    node_id = ""
-    authority: asyncssh.SSHKey
+    certificate: LinkCertificate | None = None
+    why_not: Callable[[LinkCertificate], str]
+
+    @property
+    def node_id(self) -> str:
+        """ "" before it has proved who it is."""
+        return self.certificate.name if self.certificate else ""
 
     def validate_server_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
         # asyncssh would want the certificate's principal to be the address we dialled or were dialled from.
         try:
-            certificate = decode_ssh_certificate(key_data)
-            if not isinstance(certificate, SSHOpenSSHCertificate) or certificate.signing_key != self.authority:
-                raise ValueError("its certificate is not signed by this cluster's authority")
-            certificate.validate(CERT_TYPE_HOST, None)
-            (self.node_id,) = certificate.principals
-        except (ValueError, asyncssh.KeyImportError) as error:
+            certificate = read_certificate(f"{HOST_CERTIFICATE} {base64.b64encode(key_data).decode()}")
+            if why := self.why_not(certificate):
+                raise ValueError(why)
+        except ValueError as error:
             raise asyncssh.HostKeyNotVerifiable(f"Not a node of this cluster: {error}") from None
+        self.certificate = certificate
         return super().validate_server_host_key(key_data)
 
 
@@ -99,8 +105,10 @@ class ManagerLink:
     """A component. Callbacks are called on `loop` and must be quick; after `on_hello` the node expects everything.
     A link that replaces an older one of the same node is preceded by the older's `on_gone`.
 
-    `authority` is the link authority's public key, `key` and `certificate` the manager's, as text in OpenSSH's form.
-    `address` "" listens nowhere. `forward_registry` says whether a node gets this manager's registry on its loopback.
+    `key` and `certificates` are the manager's, as text in OpenSSH's form; a node is shown one after the other until it
+    takes one. `why_not` says why the holder of a host certificate is no node of this cluster, "" where it is one; that
+    the certificate is of the right kind and carries its signature is known. `address` "" listens nowhere.
+    `forward_registry` says whether a node gets this manager's registry on its loopback.
     """
 
     name = "link"
@@ -108,9 +116,9 @@ class ManagerLink:
     def __init__(
         self,
         *,
-        authority: str,
         key: str,
-        certificate: str,
+        certificates: tuple[str, ...],
+        why_not: Callable[[LinkCertificate], str],
         address: str,
         port: int,
         on_hello: Callable[[str, Hello], None],
@@ -122,8 +130,8 @@ class ManagerLink:
         forward_registry: Callable[[str], bool] = lambda node_id: True,
     ) -> None:
         self.loop = asyncio.new_event_loop()
-        self._authority = asyncssh.import_public_key(authority)
-        self._options = _client_options(key, certificate)
+        self._why_not = why_not
+        self._options = _client_options(key, certificates)
         self._listen_at = (address, port)
         self._on_hello = on_hello
         self._on_report = on_report
@@ -174,6 +182,20 @@ class ManagerLink:
         """The nodes (id → host, port) to which this manager has to connect by itself."""
         self.loop.call_soon_threadsafe(self._redial, dict(targets))
 
+    def use(self, key: str, certificates: tuple[str, ...]) -> None:
+        """Show these to nodes from now on; links that are there stay."""
+        self._options = _client_options(key, certificates)
+
+    def certificate_of(self, node_id: str) -> LinkCertificate | None:
+        """With which a connected node has proved who it is."""
+        with self._lock:
+            node = self._nodes.get(node_id)
+        return node.connection.certificate if node else None
+
+    def cut(self, node_id: str) -> None:
+        """End the node's link, now."""
+        self.loop.call_soon_threadsafe(self._cut, node_id)
+
     # -- channels, on the loop ---------------------------------------------------------------------------------------
 
     async def open_channel(self, node_id: str, request: ChannelRequest) -> Channel:
@@ -204,7 +226,7 @@ class ManagerLink:
 
     def _new_connection(self) -> _Connection:
         connection = _Connection(self.loop, self._options, acceptor=self._accepted, error_handler=_failed)
-        connection.authority = self._authority
+        connection.why_not = self._why_not
         return connection
 
     def _accepted(self, connection: SSHConnection) -> None:
@@ -292,6 +314,11 @@ class ManagerLink:
             log.warning("%s does not read its messages; its link is ended", node_id)
             node.connection.abort()
 
+    def _cut(self, node_id: str) -> None:
+        node = self._nodes.get(node_id)
+        if node is not None:
+            node.connection.abort()
+
     def _redial(self, targets: dict[str, tuple[str, int]]) -> None:
         for node_id, (target, task) in list(self._dialling.items()):
             if targets.get(node_id) == target:
@@ -361,14 +388,14 @@ def _failed(connection: SSHConnection, error: Exception | None) -> None:
     log.warning("refused a link from %s: %s", connection.get_extra_info("peername"), error)
 
 
-def _client_options(key: str, certificate: str) -> asyncssh.SSHClientConnectionOptions:
-    own = asyncssh.import_certificate(certificate)
-    assert isinstance(own, SSHOpenSSHCertificate)
+def _client_options(key: str, certificates: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:
+    own, private = [asyncssh.import_certificate(text) for text in certificates], asyncssh.import_private_key(key)
+    assert isinstance(own[0], SSHOpenSSHCertificate)
     # asyncssh asks for the name of the user even though one is given, and a bare host may not know it.
     os.environ.setdefault("LOGNAME", "root")
     return asyncssh.SSHClientConnectionOptions(
-        username=own.principals[0],
-        client_keys=[(asyncssh.import_private_key(key), own)],
+        username=own[0].principals[0],
+        client_keys=[(private, certificate) for certificate in own],
         known_hosts=None,  # _Connection checks the certificate
         server_host_key_algs=[HOST_CERTIFICATE],
         preferred_auth="publickey",

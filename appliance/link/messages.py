@@ -143,8 +143,22 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, tag="whereabouts"):
     managers: tuple[str, ...]
 
 
+class Trust(msgspec.Struct, frozen=True, kw_only=True, tag="trust"):
+    """Whom the node is to believe, and by what it proves itself from now on.
+
+    `certificate`: a new one for its key, "" : it keeps the one that it has. `authorities`: the public keys of those who
+    sign the link's certificates; `ca`: certificates (PEM) of those who sign for TLS, the newest first. `revoked`:
+    fingerprints of keys that nobody lets in any more.
+    """
+
+    certificate: str = ""
+    authorities: tuple[str, ...]
+    ca: str
+    revoked: tuple[str, ...] = ()
+
+
 FromAgent = Hello | Report | Heartbeat | Held | Wishes
-FromManager = Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo | Whereabouts
+FromManager = Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo | Whereabouts | Trust
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from appliance.model.certificate import USUAL_LIFE
+
 HTTPS_PORT = 8443
 LINK_PORT = 8444
 ETCD_CLIENT_PORT = 2379
@@ -26,7 +28,7 @@ SYSTEM_SERVICE = "system"
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """Written by `up`.
+    """Written by `up`. `certificate_life`: seconds that certificates are issued for.
 
     `network` is the address range of the overlay in CIDR form; node number N uses its Nth /24.
     `ca_fingerprint` is the lower-case hex SHA-256 of the CA certificate in DER form. `time_servers`: names or addresses
@@ -44,6 +46,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     time_servers: tuple[str, ...] = ()
     vip: str = ""
     incarnation: int = 0
+    certificate_life: float = USUAL_LIFE
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,8 +42,8 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided about a node. `id` never changes; `number` (1..254) gives it its part of the overlay.
 
-    `ssh_key` is the public half of the key that it joined with, "" for the one that founded the cluster: nobody else
-    gets a certificate for this node.
+    `ssh_key` is the public half of the key that it joined with: nobody else gets a certificate for this node, or is let
+    in by one. "" where nobody knows, for founders of clusters of early releases.
     """
 
     id: str

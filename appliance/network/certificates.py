@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 from appliance.errors import ApplianceError
 from appliance.loop import Loop
+from appliance.model.certificate import USUAL_LIFE
 from appliance.model.entry import HostCertificate, IssuedCertificate
 from appliance.model.vip import parse_vip
 from appliance.network.entry import entries_in_effect, entry_nodes
-from appliance.security.ca import KeyPair, issue, pair_in, renewal_due
+from appliance.security.ca import KeyPair, is_issued_by, issue, pair_in, validity_of
 from appliance.security.sealing import Seal
 from appliance.security.secrets import plain_text
 from appliance.store.state import Change, State, commit_as_leader
@@ -17,8 +18,8 @@ from appliance.store.store import Expect, Store
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN = 3600.0
-"""Seconds until it is looked again whether a certificate is to be renewed."""
+LOOK_AGAIN = 60.0
+"""Seconds until it is looked again whether a certificate is to be renewed: the clock may have been set meanwhile."""
 ANY_HOST = "_"
 """The name in the store for requests that no rule names the host of."""
 
@@ -62,10 +63,13 @@ class EntryCertificates:
         """This manager may lead now."""
         self._loop.wake()
 
-    def cycle(self) -> None:
+    def cycle(self) -> float | None:
+        """Returns in how many seconds the next one is due."""
         term = self._term()
-        if term is not None:
-            commit_as_leader(self._store, self._state.copy, term, list(self._changes()))
+        if term is None:
+            return None
+        commit_as_leader(self._store, self._state.copy, term, list(self._changes()))
+        return min((self._due_in(known) for known in self._state.certificates.all().values()), default=None)
 
     def _changes(self) -> Iterator[Change]:
         table, wanted = self._state.certificates, issued_hosts(self._state)
@@ -75,14 +79,27 @@ class EntryCertificates:
         for host, addresses in wanted.items():
             name = host or ANY_HOST
             issued = table.get(name)
-            if issued is None or issued.addresses != addresses or renewal_due(issued.certificate, self._clock()):
+            if issued is None or issued.addresses != addresses or not self._due_in(issued):
                 log.info("a certificate for %s is issued", host or ", ".join(addresses))
                 yield Change((table.put(name, self._issue(host, addresses)),))
 
+    def _due_in(self, issued: IssuedCertificate) -> float:
+        """Seconds; 0 also where another authority signs by now."""
+        certificate = issued.certificate.encode()
+        if not is_issued_by(certificate, self._authority().certificate):
+            return 0.0
+        return validity_of(certificate).due_in(self._clock())
+
     def _issue(self, host: str, addresses: tuple[str, ...]) -> IssuedCertificate:
-        names = () if addresses else (host,)
+        names, cluster = () if addresses else (host,), self._state.cluster()
         pair = issue(
-            self._authority(), host[:64] or "entry", self._clock(), names=names, addresses=addresses, server=True
+            self._authority(),
+            host[:64] or "entry",
+            self._clock(),
+            names=names,
+            addresses=addresses,
+            server=True,
+            life=cluster.certificate_life if cluster else USUAL_LIFE,
         )
         sealed = self._seal.seal(pair.key, _about(host))
         return IssuedCertificate(host=host, addresses=addresses, certificate=pair.certificate.decode(), sealed=sealed)

@@ -30,6 +30,7 @@ from appliance.engine.docker import DockerEngine
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
+from appliance.link.door import NodeKeys
 from appliance.link.messages import (
     DirectoryNews,
     Entries,
@@ -39,6 +40,7 @@ from appliance.link.messages import (
     Hello,
     Orders,
     Peers,
+    Trust,
     Vips,
     Whereabouts,
     Wishes,
@@ -133,6 +135,12 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             policies=news.policies,
         )
 
+    def trusting(news: Trust) -> None:
+        pki.write_trust(layout, news.authorities, news.certificate, news.revoked)
+        if "manager" not in identity.roles:  # a manager has it from the store
+            pki.write_authority(layout, news.ca.encode())
+        link.use(_node_keys(layout))
+
     def received(message: FromManager) -> None:
         match message:
             case Orders():
@@ -149,6 +157,8 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
                 vips.update(message.vips)
             case Whereabouts():
                 following.take(message)
+            case Trust():
+                inbox.put(lambda: trusting(message))
 
     def resolver(service: str) -> str:
         return resolver_text(gateway, service, DOMAIN)
@@ -160,12 +170,9 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     probe = Probe(identity.network, identity.id, overlay.mtu, overlay.missing, asks_hosts=identity.dial == "agent")
     checkup = Checkup(probe.measure, overlay.peers)
     channels = NodeChannels(engine, book, layout.root_id, probe.measure)
-    keys = pki.read_host_keys(layout)
     link = AgentLink(
         managers=[_address(manager) for manager in identity.managers],
-        authority=keys.authority,
-        key=keys.key,
-        certificate=keys.certificate,
+        keys=_node_keys(layout),
         hello=hello,
         on_message=received,
         channels=channels,
@@ -256,6 +263,13 @@ def balance_of(
         bridged=BridgedTraffic(layout.bridged_before),
         changed=changed,
     )
+
+
+def _node_keys(layout: Layout) -> NodeKeys:
+    """Raises LocalStateDamaged."""
+    keys = pki.read_host_keys(layout)
+    lines = (" ".join(line.split()[:2]) for line in keys.authority.splitlines())
+    return NodeKeys(tuple(lines), keys.key, keys.certificate, pki.read_revoked(layout))
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from appliance.delivery import node_files, pki
 from appliance.delivery.package import Package
 from appliance.host.files import write_atomic, write_if_changed
 from appliance.host.layout import Layout
+from appliance.model.certificate import USUAL_LIFE
 from appliance.model.cluster import HTTPS_PORT, LINK_PORT, Cluster, User
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import text_of_seconds
@@ -29,7 +30,7 @@ class Wish:
     """What a person decides about a new cluster. `engine`: socket of the host's own engine, "" : ours.
 
     `time_servers` as in Cluster, `clock` as in NodeIdentity. `vip`: the cluster's own address
-    as ``IP/LEN``, "" for none.
+    as ``IP/LEN``, "" for none. `certificate_life` as in Cluster.
     """
 
     cluster_name: str
@@ -40,6 +41,7 @@ class Wish:
     clock: Clock
     time_servers: tuple[str, ...] = ()
     vip: str = ""
+    certificate_life: float = USUAL_LIFE
 
 
 def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
@@ -47,7 +49,8 @@ def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
     now = time.time()
     node_id, cluster_id = node_files.new_id("n"), node_files.new_id("c")
     vip = wish.vip.partition("/")[0]
-    authority = pki.make_cluster_keys(layout, wish.cluster_name, node_id, wish.address, now, vip=vip)
+    life = wish.certificate_life
+    authority = pki.make_cluster_keys(layout, wish.cluster_name, node_id, wish.address, now, vip=vip, life=life)
     password = new_password()
     write_atomic(layout.first_password, password + "\n")
     identity = NodeIdentity(
@@ -64,7 +67,8 @@ def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
         clock=wish.clock,
         vip=wish.vip,
     )
-    first = _first_state(identity, wish, fingerprint(authority), hash_password(password), now)
+    key = pki.read_host_public_key(layout)
+    first = _first_state(identity, wish, fingerprint(authority), hash_password(password), key, now)
     node_files.write_first_state(layout, first)
     write_sidecars(layout, identity, package)
     node_files.write_identity(layout, identity)
@@ -93,7 +97,7 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
         book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
 
 
-def _first_state(identity: NodeIdentity, wish: Wish, authority: str, password: str, now: float) -> FirstState:
+def _first_state(identity: NodeIdentity, wish: Wish, authority: str, password: str, key: str, now: float) -> FirstState:
     moment = text_of_seconds(now, "seconds")
     return FirstState(
         cluster=Cluster(
@@ -105,6 +109,7 @@ def _first_state(identity: NodeIdentity, wish: Wish, authority: str, password: s
             created_at=moment,
             time_servers=wish.time_servers,
             vip=wish.vip,
+            certificate_life=wish.certificate_life,
         ),
         admin=User(name=ADMIN, password=password, created_at=moment),
         node=NodeSpec(
@@ -114,5 +119,6 @@ def _first_state(identity: NodeIdentity, wish: Wish, authority: str, password: s
             address=identity.address,
             roles=identity.roles,
             joined_at=moment,
+            ssh_key=key,
         ),
     )

@@ -4,10 +4,12 @@ import logging
 import time
 
 from appliance import VERSION
+from appliance.api.certificates import certificate_rows, certificate_summary
 from appliance.api.chronicle import Draft
 from appliance.api.context import Context
 from appliance.api.event_log import EventLog
 from appliance.api.overview import overview
+from appliance.api.rows import Row
 from appliance.api.server import ApiServer
 from appliance.component import Group
 from appliance.delivery import node_files, pki
@@ -15,21 +17,25 @@ from appliance.delivery.calls import Calls
 from appliance.delivery.join_call import Proof
 from appliance.delivery.joining import Joiner
 from appliance.delivery.package import Package
+from appliance.delivery.renewal import Renewal
 from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.clocks import Clocks
 from appliance.link.directory import DirectoryDispatch
 from appliance.link.dispatch import Dispatch
 from appliance.link.entries import EntryDispatch
+from appliance.link.lateness import Lateness
 from appliance.link.manager_end import ManagerLink
 from appliance.link.measurements import Measurements
 from appliance.link.messages import Heartbeat, Hello
 from appliance.link.probing import Probing
 from appliance.link.reports import Reports
+from appliance.link.trust import TrustDispatch
 from appliance.link.vips import VipDispatch, VipHolders
 from appliance.link.ways import Ways
 from appliance.link.whereabouts import WhereaboutsDispatch
 from appliance.link.wishes import WishMerge
+from appliance.model.certificate import Use
 from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.moment import now_text
@@ -44,6 +50,7 @@ from appliance.orchestrator.controller import Orchestrator
 from appliance.orchestrator.gates import gates
 from appliance.orchestrator.jobs_controller import Jobs
 from appliance.orchestrator.virtual_controller import Addresses
+from appliance.roles.authorities import authorities_of
 from appliance.roles.dialling import Dialling
 from appliance.roles.signals import Signals
 from appliance.scheduler.controller import Scheduler
@@ -69,10 +76,8 @@ ASK_AGAIN = 0.1
 def run_manager(layout: Layout, identity: NodeIdentity) -> None:
     """Run until SIGTERM or SIGINT."""
     signals = Signals()
-    client = pki.read_client_keys(layout)
-    store = EtcdStore(
-        [f"127.0.0.1:{ETCD_CLIENT_PORT}"], Credentials(pki.read_authority(layout), client.certificate, client.key)
-    )
+    pki.renew_due(layout, time.time())  # before they are needed: this node may have been off for months
+    store = EtcdStore([f"127.0.0.1:{ETCD_CLIENT_PORT}"], credentials(layout))
     try:
         if not _wait_for(store, signals):
             return
@@ -87,6 +92,12 @@ def run_manager(layout: Layout, identity: NodeIdentity) -> None:
             group.stop()
     finally:
         store.close()
+
+
+def credentials(layout: Layout) -> Credentials:
+    """By what this manager talks to etcd."""
+    client = pki.read_leaf(layout, "client")
+    return Credentials(pki.read_authority(layout), client.certificate, client.key)
 
 
 def _wait_for(store: Store, signals: Signals) -> bool:
@@ -141,7 +152,7 @@ def open_seal(store: Store, layout: Layout) -> Seal:
     return found or make_seal(layout.seal_key)
 
 
-def _components(layout: Layout, identity: NodeIdentity, store: Store, package: Package) -> Group:
+def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, package: Package) -> Group:
     seal = open_seal(store, layout)
     mirror = Mirror(store, keys.ROOT)
     state = State(mirror)
@@ -182,6 +193,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
     def greeted(node_id: str, hello: Hello) -> None:
         reports.hello(node_id, hello)
         dispatch.greet(node_id)
+        trust.greet(node_id)
         entries.greet(node_id)
         who_is_where.greet(node_id)
         vips.greet(node_id)
@@ -200,11 +212,18 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         clocks.heard(node_id, heartbeat)
         ways.heard(node_id, heartbeat)
 
-    link_keys = pki.read_user_keys(layout)
+    def renewed(uses: set[Use]) -> None:
+        if "client" in uses:
+            store.use(credentials(layout))
+        if "user" in uses:
+            changed = pki.read_user_keys(layout)
+            link.use(changed.key, (changed.certificate,))
+
+    link_keys, authorities = pki.read_user_keys(layout), authorities_of(layout, time.time)
     link = ManagerLink(
-        authority=link_keys.authority,
         key=link_keys.key,
-        certificate=link_keys.certificate,
+        certificates=(link_keys.certificate,),
+        why_not=lambda certificate: trust.why_not(certificate),
         address=identity.address,
         port=LINK_PORT,
         on_hello=greeted,
@@ -217,6 +236,11 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         forward_registry=lambda node_id: node_id != identity.id,
     )
     dispatch = Dispatch(state, link, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates)
+    lateness = Lateness(
+        state, lambda node, text: events.add([Draft("certificate", node, text, "warning", node)]), time.time
+    )
+    trust = TrustDispatch(state, store, link, lambda: authorities, time.time)
+    renewal = Renewal(layout, identity.id, state, store, renewed, time.time)
     who_is_where = DirectoryDispatch(state, link, directory)
     entries = EntryDispatch(state, link, entry_rules, entry_nodes, lambda now: host_certificates(now, seal))
     vips = VipDispatch(state, link, vip_plans)
@@ -227,12 +251,15 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         entry = mirror.get(keys.LEADER)
         return entry.value.decode() if entry else ""
 
+    def certificates_now() -> Row:
+        return certificate_summary(certificate_rows(state, authorities.ca, time.time()))
+
     joiner = Joiner(state, store, layout, time.time)
     context = Context(
         state=state,
         store=store,
         version=VERSION,
-        ca_pem=pki.read_authority(layout).decode(),
+        ca_pem=authorities.ca,
         leader=leader,
         bundle_images=frozenset(image.reference for image in package.images()),
         join=joiner.join,
@@ -254,7 +281,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
         layout.admin_live_socket,
         layout.web_live_socket,
         sessions.user_of,
-        lambda: overview(state, events, VERSION, leader(), clocks.of),
+        lambda: overview(state, events, VERSION, leader(), clocks.of, certificates_now()),
     )
     dialling = Dialling(state, link)
     web = layout.pki / "web"
@@ -275,7 +302,10 @@ def _components(layout: Layout, identity: NodeIdentity, store: Store, package: P
             addresses,
             reports,
             wishes,
+            renewal,
+            lateness,
             link,
+            trust,
             dispatch,
             who_is_where,
             whereabouts,

@@ -18,4 +18,5 @@ def settle(layout: Layout, identity: NodeIdentity) -> None:
         return
     with Package.open() as package:
         write_sidecars(layout, identity, package)
-    pki.issue_for_address(layout, identity.id, identity.address, identity.vip.partition("/")[0], time.time())
+    life = pki.page_life(layout)
+    pki.issue_for_address(layout, identity.id, identity.address, identity.vip.partition("/")[0], time.time(), life)

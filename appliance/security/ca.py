@@ -3,10 +3,10 @@
 import ipaddress
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -17,13 +17,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-BACKDATED = timedelta(hours=1)
-"""How long before its issue a certificate is valid: clocks of two hosts differ."""
-AUTHORITY_DAYS = 7300
+from appliance.model.certificate import DAY, USUAL_LIFE, Validity, validity
+
+AUTHORITY_LIFE = 7300 * DAY
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile("-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \\1PRIVATE KEY-----", re.DOTALL)
-CERTIFICATE_DAYS = 825
-"""The longest life of a server certificate that browsers accept."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def make_ca(cluster_name: str, now: float) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"appliance {cluster_name}")])
     builder = (
-        _builder(name, name, key.public_key(), now, AUTHORITY_DAYS)
+        _builder(name, name, key.public_key(), now, AUTHORITY_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -56,19 +54,44 @@ def issue(
     addresses: tuple[str, ...] = (),
     server: bool = False,
     client: bool = False,
-    days: int = CERTIFICATE_DAYS,
+    life: float = USUAL_LIFE,
 ) -> KeyPair:
-    """A new key and its certificate for these DNS names and IP addresses."""
-    signer = load_pem_private_key(authority.key, None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey), "our authority is always an EC key"
-    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    """A new key and its certificate for these DNS names and IP addresses, good for `life` seconds."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH] * server + [ExtendedKeyUsageOID.CLIENT_AUTH] * client
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    signed = _sign(authority, subject, key, purposes, alternatives, now, life)
+    return _pair(signed, key)
+
+
+def renew(authority: KeyPair, pair: KeyPair, now: float, life: float) -> KeyPair:
+    """The same names, purposes and key for `life` more seconds.
+
+    The key stays, so that only one file of the two changes: whoever reads them in between finds a pair.
+    """
+    old = x509.load_pem_x509_certificate(pair.certificate)
+    key = load_pem_private_key(pair.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey), "our keys are always EC keys"
+    purposes = list(old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    return _pair(_sign(authority, old.subject, key, purposes, _alternatives(old), now, life), key)
+
+
+def _sign(
+    authority: KeyPair,
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    purposes: list[x509.ObjectIdentifier],
+    alternatives: list[x509.GeneralName],
+    now: float,
+    life: float,
+) -> x509.Certificate:
+    signer = load_pem_private_key(authority.key, None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey), "our authority is always an EC key"
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
     builder = (
-        _builder(subject, issuer.subject, key.public_key(), now, days)
+        _builder(subject, issuer.subject, key.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -77,7 +100,7 @@ def issue(
     )
     if alternatives:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-    return _pair(builder.sign(signer, hashes.SHA256()), key)
+    return builder.sign(signer, hashes.SHA256())
 
 
 def one_certificate(text: bytes) -> bytes:
@@ -85,11 +108,19 @@ def one_certificate(text: bytes) -> bytes:
     return x509.load_pem_x509_certificate(text).public_bytes(Encoding.PEM)
 
 
-def renewal_due(certificate: str, now: float) -> bool:
-    """Whether less than a third of the life of a PEM certificate is left. `now` in seconds since the epoch."""
-    read = x509.load_pem_x509_certificate(certificate.encode())
-    begun, over = read.not_valid_before_utc.timestamp(), read.not_valid_after_utc.timestamp()
-    return over - now < (over - begun) / 3
+def validity_of(certificate: bytes) -> Validity:
+    """Of the first certificate in PEM text. Raises ValueError where there is none."""
+    read = x509.load_pem_x509_certificate(certificate)
+    return Validity(begun=read.not_valid_before_utc.timestamp(), over=read.not_valid_after_utc.timestamp())
+
+
+def is_issued_by(certificate: bytes, authority: bytes) -> bool:
+    """Whether a PEM certificate carries the signature of that authority (the first of PEM text)."""
+    try:
+        x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def pair_in(text: str) -> KeyPair:
@@ -118,12 +149,15 @@ def pair_in(text: str) -> KeyPair:
 
 def addresses_of(certificate: bytes) -> list[str]:
     """The IP addresses that a PEM certificate is for."""
-    extensions = x509.load_pem_x509_certificate(certificate).extensions
+    names = _alternatives(x509.load_pem_x509_certificate(certificate))
+    return [str(name.value) for name in names if isinstance(name, x509.IPAddress)]
+
+
+def _alternatives(certificate: x509.Certificate) -> list[x509.GeneralName]:
     try:
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         return []
-    return [str(address) for address in names.get_values_for_type(x509.IPAddress)]
 
 
 def fingerprint(certificate: bytes) -> str:
@@ -132,17 +166,17 @@ def fingerprint(certificate: bytes) -> str:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: float, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: float, life: float
 ) -> x509.CertificateBuilder:
-    issued = datetime.fromtimestamp(now, UTC)
+    good = validity(now, life)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(issued - BACKDATED)
-        .not_valid_after(issued + timedelta(days=days))
+        .not_valid_before(datetime.fromtimestamp(good.begun, UTC))
+        .not_valid_after(datetime.fromtimestamp(good.over, UTC))
     )
 
 

@@ -4,27 +4,44 @@ One authority of the cluster signs both sides: a node's host key, with the node'
 manager's user key, with the manager's id. Made with `cryptography` alone, so that nothing here loads asyncssh.
 """
 
+import base64
+import hashlib
 import secrets
-import time
+from dataclasses import dataclass
+from typing import Literal
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    SSHCertificate,
     SSHCertificateBuilder,
     SSHCertificateType,
     load_ssh_private_key,
+    load_ssh_public_identity,
     load_ssh_public_key,
 )
 
 from appliance.errors import UsageError
+from appliance.model.certificate import USUAL_LIFE, Validity, validity
 
-BACKDATED = 3600
-"""Seconds before the time of issue from which a certificate is valid: clocks of two hosts differ."""
-VALID_DAYS = 3650
+Kind = Literal["host", "user"]
+_TYPES = {"host": SSHCertificateType.HOST, "user": SSHCertificateType.USER}
+
+
+@dataclass(frozen=True)
+class LinkCertificate:
+    """What a certificate of the link says: `name` is the node's id; `key` and `authority` are public keys, each a line
+    without a comment."""
+
+    kind: Kind
+    name: str
+    key: str
+    authority: str
+    validity: Validity
 
 
 def make_ssh_key() -> tuple[str, str]:
@@ -34,34 +51,82 @@ def make_ssh_key() -> tuple[str, str]:
     return private, key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode() + "\n"
 
 
-def issue_host_certificate(authority: str, public_key: str, node_id: str, *, now: float | None = None) -> str:
-    """Certify a node's host key. `authority` is a private key of `make_ssh_key`. Raises UsageError for a bad key."""
-    return _issue(authority, public_key, node_id, SSHCertificateType.HOST, now)
+def issue_host_certificate(authority: str, public_key: str, node_id: str, now: float, life: float = USUAL_LIFE) -> str:
+    """Certify a node's host key for `life` seconds. `authority` is a private key of `make_ssh_key`.
+
+    Raises UsageError for a bad key.
+    """
+    return _issue(authority, public_key, node_id, "host", now, life)
 
 
-def issue_user_certificate(authority: str, public_key: str, manager_id: str, *, now: float | None = None) -> str:
+def issue_user_certificate(
+    authority: str, public_key: str, manager_id: str, now: float, life: float = USUAL_LIFE
+) -> str:
     """Certify the key by which a manager logs in to the nodes' end of the link."""
-    return _issue(authority, public_key, manager_id, SSHCertificateType.USER, now)
+    return _issue(authority, public_key, manager_id, "user", now, life)
 
 
-def _issue(authority: str, public_key: str, name: str, kind: SSHCertificateType, now: float | None) -> str:
+def renew_certificate(authority: str, certificate: str, now: float, life: float) -> str:
+    """The same kind, name and key for `life` more seconds, signed by `authority`. Raises ValueError."""
+    old = read_certificate(certificate)
+    return _issue(authority, old.key, old.name, old.kind, now, life)
+
+
+def read_certificate(text: str) -> LinkCertificate:
+    """Raises ValueError for what is no certificate of a link, or carries a wrong signature."""
+    try:
+        read = load_ssh_public_identity(text.encode())
+        if not isinstance(read, SSHCertificate):
+            raise ValueError("it is a key without a certificate")
+        read.verify_cert_signature()
+        (name,) = read.valid_principals
+    except (UnsupportedAlgorithm, InvalidSignature) as error:
+        raise ValueError(f"it cannot be verified: {error}") from None
+    return LinkCertificate(
+        kind="host" if read.type is SSHCertificateType.HOST else "user",
+        name=name.decode(),
+        key=_line(read.public_key()),
+        authority=_line(read.signature_key()),
+        validity=Validity(begun=float(read.valid_after), over=float(read.valid_before)),
+    )
+
+
+def key_fingerprint(public_key: str) -> str:
+    """As ``ssh-keygen -l`` prints it: ``SHA256:`` and base64 of the key's digest."""
+    blob = base64.b64decode(public_key.split()[1])
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def public_key_of(private_key: str) -> str:
+    """One line, without a comment."""
+    return _line(load_ssh_private_key(private_key.encode(), None).public_key())
+
+
+def _issue(authority: str, public_key: str, name: str, kind: Kind, now: float, life: float) -> str:
     signer = load_ssh_private_key(authority.encode(), None)
     assert isinstance(signer, Ed25519PrivateKey), "the link's authority is always an Ed25519 key"
-    issued = int(time.time() if now is None else now)
+    good = validity(now, life)
     builder = (
         SSHCertificateBuilder()
         .public_key(_ed25519(public_key))
         .serial(secrets.randbits(63))
-        .type(kind)
+        .type(_TYPES[kind])
         .key_id(name.encode())
         .valid_principals([name.encode()])
-        .valid_after(issued - BACKDATED)
-        .valid_before(issued + VALID_DAYS * 86_400)
+        .valid_after(max(0, int(good.begun)))
+        .valid_before(int(good.over))
     )
-    if kind is SSHCertificateType.USER:
+    if kind == "user":
         for extension in (b"permit-port-forwarding", b"permit-pty"):
             builder = builder.add_extension(extension, b"")
     return builder.sign(signer).public_bytes().decode() + "\n"
+
+
+def _line(key: object) -> str:
+    """Raises ValueError for a kind of key that the link does not use."""
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("it is not of an Ed25519 key; the link uses no other kind")
+    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 def _ed25519(public_key: str) -> Ed25519PublicKey:

@@ -22,6 +22,7 @@ http {
   gzip on;
   gzip_types text/css text/javascript application/javascript application/json image/svg+xml;
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  map '' $page { default web; }
   upstream api { server unix:/sockets/api.sock; }
   upstream live { server unix:/sockets/live.sock; }
   # A browser that comes without TLS is sent to the right address.
@@ -29,8 +30,9 @@ http {
   server {
     listen @PORT@ ssl;
     http2 on;
-    ssl_certificate /pki/web.crt;
-    ssl_certificate_key /pki/web.key;
+    # With a variable in their names they are read anew at each handshake: a renewal needs no reload.
+    ssl_certificate /pki/$page.crt;
+    ssl_certificate_key /pki/$page.key;
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_cache shared:tls:2m;
     add_header Strict-Transport-Security "max-age=31536000" always;
@@ -58,7 +60,7 @@ http {
 def nginx(*, number: int, address: str, sockets: str, config: str, pki: str) -> Sidecar:
     """`sockets` is the folder of the manager's two web sockets, `pki` holds web.crt and web.key.
 
-    With another `address` it is made anew, since nginx reads its certificate at the start only.
+    With another `address` it is made anew, with its configuration.
     """
     text = _CONFIG.replace("@PORT@", str(HTTPS_PORT)).replace("@ADDRESS@", address)
     made = sidecar(

@@ -59,18 +59,32 @@ class EtcdStore:
     """`endpoints` are ADDRESS:PORT with IPv4 addresses. Without `credentials` the connection is not encrypted."""
 
     def __init__(self, endpoints: Sequence[str], credentials: Credentials | None = None) -> None:
-        target = "ipv4:" + ",".join(endpoints)
+        self._target = "ipv4:" + ",".join(endpoints)
         self._where = "etcd at " + ", ".join(endpoints)
+        self._connect(credentials)
+
+    def _connect(self, credentials: Credentials | None) -> None:
         if credentials is None:
-            self._channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
+            self._channel = grpc.insecure_channel(self._target, options=_CHANNEL_OPTIONS)
         else:
             secure = grpc.ssl_channel_credentials(credentials.authority, credentials.key, credentials.certificate)
             options = [*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", ETCD_NAME)]
-            self._channel = grpc.secure_channel(target, secure, options=options)
+            self._channel = grpc.secure_channel(self._target, secure, options=options)
         self._kv = stubs.KVStub(self._channel)
         self._lease = stubs.LeaseStub(self._channel)
         self._watch = stubs.WatchStub(self._channel)
         self._cluster = stubs.ClusterStub(self._channel)
+
+    def use(self, credentials: Credentials) -> None:
+        """Make connections with these from now on.
+
+        Calls that are under way end on the connection that they began on; watches change over a little later.
+        """
+        old = self._channel
+        self._connect(credentials)
+        end = threading.Timer(2 * CALL_SECONDS, old.close)
+        end.daemon = True
+        end.start()
 
     def get(self, key: str) -> Entry | None:
         answer = self._read(messages.RangeRequest(key=key.encode()))
@@ -105,7 +119,7 @@ class EtcdStore:
         return int(answer.header.revision)
 
     def watch(self, prefix: str, after: int) -> "EtcdWatch":
-        return EtcdWatch(self._watch.Watch, prefix, after)
+        return EtcdWatch(lambda *given, **more: self._watch.Watch(*given, **more), prefix, after)
 
     def grant(self, seconds: int) -> int:
         return int(self._call(self._lease.LeaseGrant, messages.LeaseGrantRequest(TTL=seconds)).ID)

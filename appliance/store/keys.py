@@ -14,6 +14,7 @@
 /appliance/autoscale/SERVICE/DEPLOY                Autoscaled       orchestrator
 /appliance/certificates/HOST                       IssuedCertificate  the leader
 /appliance/virtual/SERVICE/DEPLOY                   VirtualAddress   orchestrator
+/appliance/revoked/FINGERPRINT                     RevokedKey       API
 /appliance/vips/ADDRESS                            Vip              API
 /appliance/jobs/SERVICE/JOB                        JobState         orchestrator
 /appliance/runs/SERVICE/JOB/NUMBER                 JobRun           orchestrator
@@ -22,6 +23,7 @@
 /appliance/refusals/SERVICE/DEPLOY-INDEX           Refusal          scheduler
 /appliance/status/nodes/ID                         NodeStatus       the manager with the node's link
 /appliance/status/instances/SERVICE/DEPLOY-INDEX   InstanceStatus   the manager with the node's link
+/appliance/status/certificates/NODE/USE            HeldCertificate  the manager that issued it
 /appliance/status/vips/ADDRESS                     VipStatus        the leading manager
 """
 
@@ -42,6 +44,7 @@ OUTCOMES = ROOT + "outcomes/"
 AUTOSCALE = ROOT + "autoscale/"
 CERTIFICATES = ROOT + "certificates/"
 VIRTUAL = ROOT + "virtual/"
+REVOKED = ROOT + "revoked/"
 VIPS = ROOT + "vips/"
 JOBS = ROOT + "jobs/"
 RUNS = ROOT + "runs/"
@@ -50,6 +53,7 @@ BINDINGS = ROOT + "bindings/"
 REFUSALS = ROOT + "refusals/"
 NODE_STATUS = ROOT + "status/nodes/"
 INSTANCE_STATUS = ROOT + "status/instances/"
+HELD = ROOT + "status/certificates/"
 VIP_STATUS = ROOT + "status/vips/"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.errors import Unavailable
+from appliance.model.certificate import HeldCertificate, RevokedKey
 from appliance.model.cluster import Cluster, Image, JoinToken, User
 from appliance.model.directory import VirtualAddress
 from appliance.model.entry import IssuedCertificate
@@ -117,6 +118,8 @@ class State:
         self.outcomes = Table(copy, keys.OUTCOMES, Rollout)
         self.autoscale = Table(copy, keys.AUTOSCALE, Autoscaled)
         self.certificates = Table(copy, keys.CERTIFICATES, IssuedCertificate)
+        self.revoked = Table(copy, keys.REVOKED, RevokedKey)
+        self.held = Table(copy, keys.HELD, HeldCertificate)
         self.virtual = Table(copy, keys.VIRTUAL, VirtualAddress)
         self.vips = Table(copy, keys.VIPS, Vip)
         self.vip_status = Table(copy, keys.VIP_STATUS, VipStatus)
@@ -184,6 +187,17 @@ def _batches(term: Expect, changes: Iterable[Change]) -> Iterator[tuple[list[Put
         expect = conditions
     if operations:
         yield operations, tuple(expect)
+
+
+def record_held(state: State, store: Store, held: Iterable[HeldCertificate]) -> None:
+    """Write down which certificates there are, where that is news; what ends earlier than what is known is none."""
+    news = [each for each in held if _is_news(each, state.held.get(each.name))]
+    if news:
+        await_copy(state.copy, store.commit([state.held.put(each.name, each) for each in news]))
+
+
+def _is_news(held: HeldCertificate, known: HeldCertificate | None) -> bool:
+    return known is None or held.validity.over > known.validity.over
 
 
 def await_copy(copy: Copy, revision: int) -> None:

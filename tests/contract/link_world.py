@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from appliance.errors import NoSuchContainer
+from appliance.link.admission import why_no_node
 from appliance.link.agent_end import AgentLink
+from appliance.link.door import NodeKeys
 from appliance.link.manager_end import ManagerLink
 from appliance.link.messages import (
     ExecRequest,
@@ -24,9 +26,9 @@ from appliance.link.messages import (
     ProbeRequest,
 )
 from appliance.model.measurement import Measurement
-from appliance.model.node import Dial, NodeFacts
+from appliance.model.node import Dial, NodeFacts, NodeSpec
 from appliance.model.skew import Skew
-from appliance.security.ssh import issue_host_certificate, issue_user_certificate, make_ssh_key
+from appliance.security.ssh import LinkCertificate, issue_host_certificate, issue_user_certificate, make_ssh_key
 from tests.lab.waiting import eventually
 
 FACTS = NodeFacts(version="1", architecture="amd64", cpu=1000, memory=1, kernel="6", engine="docker", boot_id="b")
@@ -120,7 +122,9 @@ class World:
     def __init__(self, dial: Dial, *, manager_at: Place = Place(), nodes_at: Place = Place()) -> None:
         self.dial = dial
         self.manager_at, self.nodes_at = manager_at, nodes_at
-        self.authority, self.authority_public = make_ssh_key()
+        self.authority, authority_public = make_ssh_key()
+        self.authority_line = authority_public.strip()
+        self.revoked: set[str] = set()
         self.heard: list[tuple[str, Any]] = []
         self.containers = Containers()
         self.orders: list[Orders] = []
@@ -133,11 +137,11 @@ class World:
         manager_at.start(self.manager)
 
     def make_manager(self, authority: str, port: int = 0) -> ManagerLink:
-        key, public = make_ssh_key()
+        key, self.manager_key = make_ssh_key()
         return ManagerLink(
-            authority=self.authority_public,
             key=key,
-            certificate=issue_user_certificate(authority, public, "manager-1"),
+            certificates=(issue_user_certificate(authority, self.manager_key, "manager-1", time.time()),),
+            why_not=self.why_not,
             address=self.manager_at.address,
             port=port,
             on_hello=lambda node, message: self.heard.append((node, message)),
@@ -147,14 +151,21 @@ class World:
             forward_registry=lambda node: node == "forwarded",
         )
 
+    def why_not(self, certificate: LinkCertificate) -> str:
+        """Every node that shows a certificate of the authority is known, and joined with the key that it has."""
+        name = certificate.name
+        node = NodeSpec(id=name, name=name, number=1, address="192.0.2.1", ssh_key=certificate.key)
+        return why_no_node(certificate, (self.authority_line,), node, self.revoked, time.time())
+
+    def host_certificate(self, public: str, node: str, authority: str = "") -> str:
+        return issue_host_certificate(authority or self.authority, public, node, time.time())
+
     def agent(self, node: str = "node-1", *, says: str = "", authority: str = "", manager_port: int = 0) -> AgentLink:
         key, public = make_ssh_key()
         hello = Hello(node=says or node, facts=FACTS, vtep_mac="02:00:00:00:00:01", statuses=(), clock=0)
         agent = AgentLink(
             managers=[(self.manager_at.address, manager_port or self.manager.port)],
-            authority=self.authority_public,
-            key=key,
-            certificate=issue_host_certificate(authority or self.authority, public, node),
+            keys=NodeKeys((self.authority_line,), key, self.host_certificate(public, node, authority)),
             hello=lambda: hello,
             on_message=self._received,
             channels=self.containers,

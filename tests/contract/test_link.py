@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from appliance.errors import LinkDown, NoSuchContainer
+from appliance.link.door import NodeKeys
 from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, ProbeRequest, Report
 from appliance.link.probing import Probing
 from appliance.link.session import HEARTBEAT, SILENCE
@@ -18,7 +21,7 @@ from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
 from appliance.model.measurement import Measurement
 from appliance.model.node import Peer
-from appliance.security.ssh import make_ssh_key
+from appliance.security.ssh import issue_host_certificate, issue_user_certificate, key_fingerprint, make_ssh_key
 from tests.contract.link_world import FACTS, Place, World
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
@@ -41,6 +44,66 @@ def test_a_node_says_hello_and_is_connected_under_the_name_in_its_certificate(wo
     node, message = world.heard[0]
     assert node == "node-1" and isinstance(message, Hello) and message.facts == FACTS
     assert agent.state.manager == "manager-1"
+
+
+def keys_of(world: World, node: str = "node-1", life: float = 600) -> NodeKeys:
+    key, public = make_ssh_key()
+    certificate = issue_host_certificate(world.authority, public, node, time.time(), life)
+    return NodeKeys((world.authority_line,), key, certificate)
+
+
+def test_new_keys_are_for_the_next_connection_and_leave_the_one_that_is_there(world: World) -> None:
+    agent = world.connected_agent()
+    first = world.manager.certificate_of("node-1")
+    assert first
+    agent.use(keys_of(world))
+    key, public = make_ssh_key()
+    world.manager.use(key, (issue_user_certificate(world.authority, public, "manager-1", time.time()),))
+    world.manager.send("node-1", Peers(peers=()))
+    eventually(lambda: world.peers, 30)
+    assert world.manager.certificate_of("node-1") == first
+    world.manager.cut("node-1")
+    eventually(lambda: world.manager.certificate_of("node-1") not in (None, first), 30)
+
+
+def test_a_node_whose_certificate_has_expired_is_let_in(world: World) -> None:
+    agent = world.connected_agent()
+    agent.use(keys_of(world, life=-10))
+    world.manager.cut("node-1")
+    eventually(lambda: (shown := world.manager.certificate_of("node-1")) and shown.validity.over < time.time(), 30)
+
+
+def test_a_manager_whose_certificate_has_expired_is_not_let_in(world: World) -> None:
+    world.connected_agent()
+    key, public = make_ssh_key()
+    fresh = issue_user_certificate(world.authority, public, "manager-1", time.time())
+    world.manager.use(key, (issue_user_certificate(world.authority, public, "manager-1", time.time(), -10),))
+    world.manager.cut("node-1")
+    eventually(lambda: world.manager.connected() == set(), 30)
+    with pytest.raises(TimeoutError):
+        eventually(world.manager.connected, 2)
+    world.manager.use(key, (fresh,))
+    eventually(world.manager.connected, 30)
+
+
+def test_a_manager_shows_one_certificate_after_the_other(world: World) -> None:
+    """While the authority changes, a node that was off knows the old one only."""
+    world.connected_agent()
+    key, public = make_ssh_key()
+    signers, now = (make_ssh_key()[0], world.authority), time.time()
+    world.manager.use(key, tuple(issue_user_certificate(each, public, "manager-1", now) for each in signers))
+    world.heard.clear()
+    world.manager.cut("node-1")
+    eventually(lambda: ("node-1", "gone") in world.heard and world.manager.connected(), 30)
+
+
+def test_a_node_ends_its_link_with_a_manager_whose_key_is_revoked(world: World) -> None:
+    agent = world.connected_agent()
+    revoked = frozenset({key_fingerprint(world.manager_key)})
+    agent.use(replace(keys_of(world), revoked=revoked))
+    eventually(lambda: world.manager.connected() == set(), 5)
+    with pytest.raises(TimeoutError):
+        eventually(world.manager.connected, 2)
 
 
 def test_orders_and_peers_arrive_in_order(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.errors import Conflict, Refused, StoreUnavailable, Unavailable
 from appliance.model.cluster import ETCD_NAME
-from appliance.security.ca import KeyPair, issue, make_ca
+from appliance.security.ca import KeyPair, issue, make_ca, renew
 from appliance.store.etcd import PAGE, Credentials, EtcdStore
 from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Alteration, Mirror
@@ -252,7 +252,7 @@ def authority() -> KeyPair:
 
 @pytest.fixture
 def tls_endpoint(tmp_path: Path, authority: KeyPair) -> Iterator[str]:
-    """An etcd that speaks to holders of a client certificate of `authority` only."""
+    """An etcd that speaks to holders of a client certificate of `authority` only. Its own is `cert` in `tmp_path`."""
     if not shutil.which("etcd"):
         pytest.skip("needs etcd (etcd-server)")
     member = issue(authority, "member", time.time(), names=(ETCD_NAME,), server=True, client=True)
@@ -285,6 +285,29 @@ def test_over_tls_only_our_own_authority_and_its_clients_are_trusted(tls_endpoin
         with pytest.raises(StoreUnavailable):
             refused.get("/a")
         refused.close()
+
+
+def test_certificates_are_renewed_under_a_running_etcd_and_a_watch(
+    tls_endpoint: str, authority: KeyPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.store.etcd.CALL_SECONDS", 0.5)  # for so long old connections go on, twice
+    ours = issue(authority, "m1", time.time(), client=True, life=3)
+    member = KeyPair((tmp_path / "cert").read_bytes(), (tmp_path / "key").read_bytes())
+    (tmp_path / "cert").write_bytes(renew(authority, member, time.time(), 3).certificate)
+    store = EtcdStore([tls_endpoint], Credentials(authority.certificate, ours.certificate, ours.key))
+    revision = store.commit([Put("/a", b"1")])
+    seen = Collector(store.watch("/a", revision - 1))
+    for life in (3.0, 600.0):
+        (tmp_path / "cert").write_bytes(renew(authority, member, time.time(), life).certificate)
+        changed = renew(authority, ours, time.time(), life)
+        store.use(Credentials(authority.certificate, changed.certificate, changed.key))
+        over = time.monotonic() + 2
+        while time.monotonic() < over:
+            store.commit([Put("/a", b"1")])
+    store.commit([Put("/a/last", b"")])
+    eventually(lambda: "/a/last" in seen.names(), timeout=30)
+    seen.close()
+    store.close()
 
 
 def _puts(store: Store, key: str) -> Callable[[], bool]:

@@ -1,15 +1,15 @@
 // Draws a snapshot as tables. Text only ever enters as text, so no name can become markup.
 const byId = (id) => document.getElementById(id);
 const GOOD = new Set(["ready", "running", "healthy", "live", "finished", "succeeded", "done"]);
-const BAD = new Set(["unknown", "unreachable", "failed", "degraded", "broken", "crashed"]);
+const BAD = new Set(["unknown", "unreachable", "failed", "degraded", "broken", "crashed", "late"]);
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-export function draw({ cluster, nodes, services, instances, jobs, events }, filter) {
+export function draw({ cluster, nodes, services, instances, jobs, events, certificates }, filter) {
   byId("cluster-name").textContent = cluster.name || "appliance";
   document.title = `${cluster.name || "appliance"} · ${cluster.state}`;
   byId("cluster-state").replaceWith(badge(cluster.state, "cluster-state"));
   byId("footer").textContent = `appliance ${cluster.version} · times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
-  drawTotals(nodes, services, instances);
+  drawTotals(nodes, services, instances, certificates);
   table("nodes", NODES, nodes, "No nodes yet.");
   table("services", SERVICES, services, "No services yet: appliance apply FILE --wait");
   table("jobs", JOBS, jobs, "No jobs.");
@@ -64,7 +64,7 @@ function instanceState(row) {
   return row.kind === "deploy" && row.state === "running" && !row.ready ? "not ready" : row.state;
 }
 
-function drawTotals(nodes, services, instances) {
+function drawTotals(nodes, services, instances, certificates) {
   const lasting = instances.filter((row) => row.kind === "deploy");
   const ready = lasting.filter((row) => row.ready && row.state === "running").length;
   const figures = [
@@ -72,10 +72,17 @@ function drawTotals(nodes, services, instances) {
     ["Services", `${services.length}`],
     ["Instances ready", `${ready} / ${lasting.length}`],
     ["Restarts", `${instances.reduce((sum, row) => sum + row.restarts, 0)}`],
+    ["Certificates", certificates ? certificatesNow(certificates) : "–"],
   ];
   byId("totals").replaceChildren(
     ...figures.map(([name, value]) => element("div", { className: "card" }, element("dt", {}, name), element("dd", {}, value))),
   );
+}
+
+// All are well as long as none is late; the whole list: appliance certificate ls.
+function certificatesNow({ next, late }) {
+  if (late.length) return badge("late");
+  return element("span", { title: `${next.kind} of ${next.of} ends ${next.valid_until}` }, "valid");
 }
 
 // Only a table that changed is replaced, so a selection or a reader's place in the others stays.

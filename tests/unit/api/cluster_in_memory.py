@@ -25,6 +25,7 @@ from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Deploy, Rollout, Service, ServiceHead
 from appliance.security.accounts import SessionBook, hash_password
+from appliance.security.ca import make_ca
 from appliance.security.sealing import KEY_BYTES, Seal
 from appliance.security.secrets import sealed_secret
 from appliance.store import keys
@@ -140,7 +141,7 @@ def in_memory() -> Iterator[InMemory]:
         state=state,
         store=store,
         version="0.1.0",
-        ca_pem="CERTIFICATE",
+        ca_pem=make_ca("test", 1_767_225_600.0).certificate.decode(),
         leader=lambda: "n1",
         bundle_images=frozenset({"appliance/busybox:0.1.0"}),
         join=refuse_join,

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
+from appliance.model.certificate import USUAL_LIFE
 from appliance.model.container import Container
 from appliance.model.service import Deploy, Entry, Revision, Service, ServiceHead
 from appliance.model.vip import Vip
 from appliance.network.certificates import EntryCertificates, host_certificates
-from appliance.security.ca import CERTIFICATE_DAYS, issue, make_ca
+from appliance.security.ca import issue, make_ca
 from appliance.security.sealing import KEY_BYTES, Seal
 from appliance.security.secrets import sealed_secret
 from appliance.store import keys
@@ -15,7 +16,6 @@ from appliance.store.codec import encode
 from appliance.store.store import Expect, Put
 from tests.unit.link.cluster_in_memory import NOW, ClusterInMemory
 
-DAY = 86_400.0
 AUTHORITY = make_ca("lab", 0.0)
 SEAL = Seal(bytes(KEY_BYTES))
 
@@ -82,9 +82,9 @@ def test_the_key_is_sealed_in_the_store(world: World) -> None:
 def test_one_is_renewed_when_a_third_of_its_life_is_left(world: World) -> None:
     world.serve(entry("a"))
     first = world.certificate("a")
-    world.now = CERTIFICATE_DAYS * 0.66 * DAY
+    world.now = USUAL_LIFE * 0.66
     assert world.certificate("a") == first
-    world.now = CERTIFICATE_DAYS * 0.67 * DAY
+    world.now = USUAL_LIFE * 0.67
     assert world.certificate("a") != first
 
 

@@ -1,0 +1,139 @@
+"""Tells every connected node whom to believe, gives it a new certificate in time, and cuts off whose key is revoked.
+
+The links that this manager has are brought up to date whenever the store changes; who is not connected hears of it in
+its next hello's answer. A node's certificate that has expired meanwhile is no reason to keep it out (`admission`).
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from appliance.link.admission import why_no_node
+from appliance.link.messages import FromManager, Trust
+from appliance.loop import Loop
+from appliance.model.certificate import USUAL_LIFE, HeldCertificate, Validity
+from appliance.security.ssh import LinkCertificate, key_fingerprint, read_certificate
+from appliance.store.state import State, record_held
+from appliance.store.store import Store
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 60.0
+"""Seconds until it is looked again whether a certificate is due: the clock may have been set meanwhile."""
+
+
+class Outlet(Protocol):
+    """The manager's end of the links."""
+
+    def send(self, node_id: str, message: FromManager) -> None: ...
+
+    def connected(self) -> set[str]: ...
+
+    def certificate_of(self, node_id: str) -> LinkCertificate | None: ...
+
+    def cut(self, node_id: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """Who signs. `link`: public keys of the link's authorities, the one that signs now first; `ca`: certificates (PEM)
+    of those for TLS. `sign`: a certificate of the link and for how many seconds → one for the same name and key."""
+
+    link: tuple[str, ...]
+    ca: str
+    sign: Callable[[LinkCertificate, float], str]
+
+
+class TrustDispatch:
+    """A component. `greet` is called when a node has said hello. `clock`: seconds since the epoch."""
+
+    name = "trust"
+
+    def __init__(
+        self,
+        state: State,
+        store: Store,
+        outlet: Outlet,
+        authorities: Callable[[], Authorities],
+        clock: Callable[[], float],
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._outlet = outlet
+        self._authorities = authorities
+        self._clock = clock
+        self._sent: dict[str, Trust] = {}
+        self._given: dict[str, LinkCertificate] = {}
+        self._lock = threading.Lock()
+        self._loop = Loop(self.name, self.cycle, interval=LOOK_AGAIN)
+
+    def start(self) -> None:
+        self._loop.follow(self._state.nodes.subscribe, self._state.revoked.subscribe)
+        self._loop.start()
+
+    def stop(self) -> None:
+        self._loop.stop()
+
+    def wake(self) -> None:
+        """The authorities are others now."""
+        self._loop.wake()
+
+    def greet(self, node_id: str) -> None:
+        with self._lock:
+            self._sent.pop(node_id, None)
+            self._given.pop(node_id, None)
+        self._loop.wake()
+
+    def why_not(self, certificate: LinkCertificate) -> str:
+        """Why whoever shows this is not let in; "" where it is."""
+        node, revoked = self._state.nodes.get(certificate.name), self._state.revoked.all()
+        return why_no_node(certificate, self._authorities().link, node, revoked, self._clock())
+
+    def cycle(self) -> float | None:
+        """Bring every connected node up to date. Returns in how many seconds the next certificate is due."""
+        due = []
+        for node_id in sorted(self._outlet.connected()):
+            shown = self._outlet.certificate_of(node_id)
+            if shown is None:
+                continue
+            if why := self.why_not(shown):
+                log.warning("the link to %s is ended: %s", node_id, why)
+                self._outlet.cut(node_id)
+                continue
+            due.append(self._bring_up_to_date(node_id, shown))
+        return min(due, default=None)
+
+    def _bring_up_to_date(self, node_id: str, shown: LinkCertificate) -> float:
+        authorities = self._authorities()
+        with self._lock:
+            known, sent = self._given.get(node_id, shown), self._sent.get(node_id)
+        text = ""
+        if known.authority != authorities.link[0] or not self._latest(node_id, known).due_in(self._clock()):
+            text = authorities.sign(known, self._life())
+            known = read_certificate(text)
+            log.info("%s gets a new certificate", node_id)
+        told = Trust(authorities=authorities.link, ca=authorities.ca, revoked=tuple(sorted(self._state.revoked.all())))
+        with self._lock:
+            self._given[node_id], self._sent[node_id] = known, told
+        if text or told != sent:
+            self._outlet.send(node_id, msgspec.structs.replace(told, certificate=text))
+        record_held(self._state, self._store, [_held(node_id, known)])
+        return self._latest(node_id, known).due_in(self._clock())
+
+    def _latest(self, node_id: str, known: LinkCertificate) -> Validity:
+        """Another manager may have given it one meanwhile."""
+        held = self._state.held.get(f"{node_id}/host")
+        return max((known.validity, *([held.validity] if held else [])), key=lambda each: each.over)
+
+    def _life(self) -> float:
+        cluster = self._state.cluster()
+        return cluster.certificate_life if cluster else USUAL_LIFE
+
+
+def _held(node_id: str, certificate: LinkCertificate) -> HeldCertificate:
+    key = key_fingerprint(certificate.key)
+    return HeldCertificate(node=node_id, use="host", validity=certificate.validity, key=key)

@@ -1,0 +1,122 @@
+"""Certificates that end within half a minute: nobody notices that they are renewed, and nodes that were off come back.
+
+APPLIANCE_CERTIFICATES=600:3600 tells the first part of the story with certificates of 600 s for an hour.
+The tests are one story and run in this order.
+"""
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+
+from appliance.model.moment import text_of_seconds
+from tests.lab.callers import Callers
+from tests.lab.cluster import Cluster, ca_of, fetch, up
+from tests.lab.lab import Lab
+from tests.lab.waiting import eventually
+
+LIFE, LASTING = (int(part) for part in os.environ.get("APPLIANCE_CERTIFICATES", "30:80").split(":"))
+"""Seconds that certificates live, and for how long calls are made."""
+
+SPEC = """
+service: tick
+deploys:
+  web:
+    replicas: 2
+    stop_grace: 1s
+    placement: {spread: node}
+    containers:
+      main:
+        image: appliance/busybox
+        command: [sh, -c, "mkdir /tmp/www; echo tick > /tmp/www/index.html; exec httpd -f -p 80 -h /tmp/www"]
+        ports: {http: 80}
+        health: {ready: {tcp: 80, every: 1s}}
+entry:
+  - {host: tick.local, to: web/http}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(lab: Lab) -> Cluster:
+    cluster = Cluster(lab)
+    cluster.hosts.append(lab.host("m1"))
+    cluster.up = up(cluster.manager, "--certificate-life", f"{LIFE}s")
+    cluster.join(lab.host("a1"))
+    cluster.apply(SPEC)
+    eventually(lambda: by_entry(cluster), timeout=20)
+    return cluster
+
+
+def by_entry(cluster: Cluster) -> str:
+    """By TLS with a new connection, as everything here."""
+    resolve = f"tick.local:443:{cluster.manager.address}"
+    return fetch(cluster.hosts[1], "https://tick.local/", "--resolve", resolve, "--cacert", ca_of(cluster.manager))
+
+
+def calls(cluster: Cluster) -> dict[str, Callable[[], object]]:
+    manager, agent = cluster.hosts
+    ca, client = ca_of(manager), manager.data / "etc/appliance/pki/client/client"
+    keys = ("--cert", client.with_suffix(".crt"), "--key", client.with_suffix(".key"))
+    remote = next(row["instance"] for row in cluster.ps("tick") if cluster.host_of(row["node"]) is agent)
+    number = itertools.count()
+    return {
+        "page": lambda: fetch(agent, f"https://{manager.address}:8443/api/health", "--cacert", ca),
+        "etcd": lambda: fetch(manager, f"https://{manager.address}:2379/health", "--cacert", ca, *keys),
+        "entry": lambda: by_entry(cluster),
+        "write": lambda: manager.appliance("node", "label", cluster.node_name(agent), f"tick={next(number)}"),
+        "link": lambda: manager.appliance("exec", remote, "--", "true"),
+    }
+
+
+def validities(cluster: Cluster) -> dict[str, str]:
+    """Every certificate that ends within its cluster's life → when."""
+    rows = cluster.manager.ask("certificate", "ls")
+    return {f"{row['kind']} {row['of']}": row["valid_until"] for row in rows if row["kind"] != "authority"}
+
+
+def test_renewals_fail_no_call(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    before = validities(cluster)
+    assert len(before) == 7
+    with Callers(calls(cluster), every=max(1.0, LIFE / 120)) as callers:
+        time.sleep(LASTING)  # nothing is waited for: this is how long it has to go well
+    with capsys.disabled():
+        print(f"\n{LASTING} s with certificates of {LIFE} s: {callers}")
+    assert callers.failures() == {}
+    after = validities(cluster)
+    assert [name for name in before if after[name] <= before[name]] == []
+
+
+def test_processes_that_start_again_connect_with_what_was_renewed(cluster: Cluster) -> None:
+    for host, role in itertools.product(cluster.hosts, ("manager", "agent")):
+        pid_file = host.data / f"run/appliance/{role}.pid"
+        if pid_file.exists():
+            host.run("kill", "-9", pid_file.read_text().split()[0])
+    eventually(lambda: connected(cluster), timeout=60)
+
+
+def test_a_cluster_that_was_off_for_longer_than_its_certificates_live_comes_back(cluster: Cluster) -> None:
+    last = max(validities(cluster).values())
+    for host in cluster.hosts:
+        host.power_off()
+    eventually(lambda: now() > last, timeout=LIFE + 10, every=1)
+    for host in reversed(cluster.hosts):
+        cluster.lab.reboot(host)
+        host.start()
+    eventually(lambda: connected(cluster), timeout=90)
+    eventually(lambda: by_entry(cluster), timeout=30)
+
+
+def connected(cluster: Cluster) -> bool:
+    """Whether a manager answers that sees every node ready and has given none an expired certificate."""
+    status = cluster.manager.appliance("status", "-o", "json", check=False)
+    if status.returncode or "managers" not in (seen := json.loads(status.stdout)):
+        return False
+    ready = all(node["state"] == "ready" for node in seen["nodes"])
+    return ready and min(validities(cluster).values()) > now()
+
+
+def now() -> str:
+    return text_of_seconds(time.time(), "seconds")
