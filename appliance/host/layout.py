@@ -66,6 +66,11 @@ class Layout:
         return self.var / "cluster.json"
 
     @property
+    def fence_file(self) -> Path:
+        """How new the newest orders were that this node has carried out."""
+        return self.var / "fence.json"
+
+    @property
     def assignments(self) -> Path:
         return self.var / "assignments"
 

@@ -1,7 +1,8 @@
 """The agent's end of the links. Whoever dialled, it is the SSH server: managers open sessions on it.
 
 It offers the control session, commands in containers and their logs, and one forwarded port for the registry;
-nothing else that SSH could do.
+nothing else that SSH could do. It has a link to every manager and follows one of them: only that one's orders and other
+pictures of the cluster are taken, and only that one is told what runs here (ADR 83).
 """
 
 import asyncio
@@ -9,71 +10,43 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import asyncssh
 import msgspec
 
-from appliance.engine.engine import ExecSession, LogStream
-from appliance.errors import ApplianceError, EngineError, LinkDown
-from appliance.link.comparison import Comparison
+from appliance.link.choice import chosen
+from appliance.link.conversation import Conversation, Standing
 from appliance.link.door import Door, NodeKeys
-from appliance.link.messages import (
-    LARGEST_MESSAGE,
-    ChannelRequest,
-    Echo,
-    ExecRequest,
-    FromManager,
-    Heartbeat,
-    Held,
-    Hello,
-    LogsRequest,
-    ProbeRequest,
-    Report,
-    Wishes,
-)
-from appliance.link.session import (
-    CONTROL,
-    HEARTBEAT,
-    Messages,
-    Stream,
-    encode_error,
-)
+from appliance.link.fence import Fence
+from appliance.link.messages import Heartbeat, Hello, Picture
+from appliance.link.node_session import Channels, NodeSession
+from appliance.link.session import Stream
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
 from appliance.model.measurement import Measurement
 from appliance.model.node import Dial
 from appliance.model.skew import Skew
 from appliance.model.usage import NodeUsage
+from appliance.security.ssh import read_certificate
 
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0
-Standing = Held | Wishes
-"""Messages that each say all there is to say of their kind."""
 STATUSES_IN_REPORT = 200
 """So that no report comes near LARGEST_MESSAGE."""
 _OPENING = 20.0
 
-
-class Channels(Protocol):
-    """What a node lets managers open. Blocking calls, each from a thread of its own; raise ApplianceError."""
-
-    def open_exec(self, request: ExecRequest) -> ExecSession: ...
-
-    def open_logs(self, request: LogsRequest) -> LogStream: ...
-
-    def measure(self, request: ProbeRequest) -> tuple[Measurement, ...]: ...
+Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class LinkState:
-    """For `status`: the connected manager's certificate name ("" : none), and since when (seconds since 1970)."""
+    """For `status`: the certificate name of the manager that is followed ("" : none), and since when it is connected
+    (seconds since 1970)."""
 
     manager: str = ""
     since: float = 0.0
@@ -82,8 +55,9 @@ class LinkState:
 class AgentLink:
     """A component. `hello`, `on_message`, `usage` and `on_skew` are called on the link's loop and must be quick.
 
-    `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `on_skew` gets what every
-    heartbeat finds out of this node's `clock` (seconds since the epoch).
+    `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `on_message` gets what the
+    followed manager says, unless `fence` holds it off; `on_skew` what every heartbeat to it finds out of this node's
+    `clock` (seconds since the epoch).
     """
 
     name = "link"
@@ -91,28 +65,31 @@ class AgentLink:
     def __init__(
         self,
         *,
-        managers: list[tuple[str, int]],
+        managers: Iterable[Address],
         keys: NodeKeys,
         hello: Callable[[], Hello],
-        on_message: Callable[[FromManager], None],
+        on_message: Callable[[Picture], None],
         channels: Channels,
+        fence: Fence,
         dial: Dial = "agent",
-        listen: tuple[str, int] = ("", 0),
+        listen: Address = ("", 0),
         usage: Callable[[], NodeUsage | None] = lambda: None,
         overlay: Callable[[], tuple[Measurement, ...] | None] = lambda: None,
         on_skew: Callable[[Skew], None] = lambda skew: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._managers = managers
+        self._managers = frozenset(managers)
         self._dial = dial
         self._listen_at = listen
         self._hello = hello
         self._on_message = on_message
+        self._fence = fence
         self._usage = usage
         self._overlay = overlay
         self._on_skew = on_skew
-        self._clock = clock
+        self.clock = clock
         self.channels = channels
+        self._node = read_certificate(keys.certificate).name
         self._loop = asyncio.new_event_loop()
         self._door = Door(keys, lambda: _Server(self), self._loop)
         self._thread: threading.Thread | None = None
@@ -121,7 +98,9 @@ class AgentLink:
         self._lock = threading.Lock()
         self._waiting: dict[str, InstanceStatus] = {}
         self._said: dict[type[Standing], Standing] = {}
-        self._arrived: asyncio.Event | None = None
+        self._dialling: dict[Address, asyncio.Task[None]] = {}
+        self._conversations: dict[str, Conversation] = {}
+        self._followed: Conversation | None = None
         self._state = LinkState()
 
     # -- the component, from any thread ----------------------------------------------------------------------------
@@ -152,7 +131,7 @@ class AgentLink:
         return self._state
 
     def report(self, statuses: tuple[InstanceStatus, ...]) -> None:
-        """Send statuses soon. Without a link only the latest of each instance is kept."""
+        """Send statuses soon. While no manager is followed only the latest of each instance is kept."""
         with self._lock:
             self._waiting.update({status.instance: status for status in statuses})
         if self._thread is not None:
@@ -163,37 +142,51 @@ class AgentLink:
         self._door.use(keys)
 
     def say(self, message: Standing) -> None:
-        """Managers are told soon, and after every hello: of each kind of message what was said last."""
+        """Every manager is told soon, and at the beginning of its link: of each kind of message what was said last."""
         with self._lock:
             self._said[type(message)] = message
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._wake)
 
+    def set_managers(self, managers: Iterable[Address]) -> None:
+        """Have a link to each of these and to no other; without effect with `dial` "manager"."""
+        self._managers = frozenset(managers)
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._redial)
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        if self._arrived is not None:
-            self._arrived.set()
+        for conversation in self._conversations.values():
+            conversation.wake()
 
     async def _open(self) -> None:
         if self._dial == "manager":
             self._listener = await self._door.listen(*self._listen_at)
-            return
-        for host, port in self._managers:
-            self.run(self._keep_dialling(host, port))
+        else:
+            self._redial()
 
     async def _close(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._dialling.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def run(self, work: "asyncio._CoroutineLike[None]") -> "asyncio.Task[None]":
+    def run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _redial(self) -> None:
+        if self._dial == "manager":
+            return
+        for address in self._dialling.keys() - self._managers:
+            self._dialling.pop(address).cancel()
+        for address in self._managers - self._dialling.keys():
+            self._dialling[address] = asyncio.ensure_future(self._keep_dialling(*address))
 
     async def _keep_dialling(self, host: str, port: int) -> None:
         backoff = FIRST_BACKOFF
@@ -218,75 +211,61 @@ class AgentLink:
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
             backoff = min(backoff * 2, LONGEST_BACKOFF)
 
+    # -- conversations, on the loop ------------------------------------------------------------------------------------
+
     async def converse(self, stream: Stream, manager: str) -> None:
-        """The control session, from hello to the end."""
-        messages: Messages[FromManager] = Messages(stream, FromManager)
-        arrived = self._arrived = asyncio.Event()
+        """The control session of a manager, from hello to the end; it takes the place of an older one."""
+        conversation = self._conversations[manager] = Conversation(stream, manager, self)
+        self.choose()
+        try:
+            await conversation.run()
+        finally:
+            if self._conversations.get(manager) is conversation:
+                del self._conversations[manager]
+            self.choose()
+
+    def choose(self) -> None:
+        """Follow the manager that is to be followed now."""
+        links = {manager: conversation.good for manager, conversation in self._conversations.items()}
+        now = self._conversations.get(chosen(self._state.manager, links, self._node))
+        before, self._followed = self._followed, now
+        if now is before:
+            return
+        if before is not None:
+            before.leave()
+        if now is not None:
+            now.follow(self._fence.next_turn(), self._fence.stamp)
+        self._state = LinkState(now.manager, now.began) if now is not None else LinkState()
+        log.info("following manager %s", self._state.manager or "none")
+
+    def hello(self, *, follows: bool) -> Hello:
+        if not follows:
+            return msgspec.structs.replace(self._hello(), statuses=(), follows=False)
         with self._lock:
             self._waiting.clear()  # hello carries everything
-        await messages.send(self._hello())
-        state = self._state = LinkState(manager, time.time())
-        log.info("connected to manager %s", manager)
-        comparison = Comparison(self._clock, _tick)
-        beating = asyncio.ensure_future(self._beat(messages, comparison))
-        reporting = asyncio.ensure_future(self._send_reports(messages, arrived))
-        try:
-            while (message := await messages.receive()) is not None:
-                if isinstance(message, Echo):
-                    self._door.heard(manager, message.clock)
-                    self._compare(comparison, message)
-                else:
-                    self._on_message(message)
-        finally:
-            beating.cancel()
-            reporting.cancel()
-            if self._state is state:
-                self._state = LinkState()
-            log.info("the link to manager %s ended", manager)
+        return self._hello()
 
-    async def _send_reports(self, messages: Messages[FromManager], arrived: asyncio.Event) -> None:
-        """Until the link ends; the next hello then carries everything."""
-        told: dict[type[Standing], Standing] = {}
-        with suppress(LinkDown):
-            while True:
-                arrived.clear()
-                for kind, said in self._all_said().items():
-                    if told.get(kind) != said:
-                        await messages.send(said)
-                        told[kind] = said
-                while statuses := self._next_statuses():
-                    await messages.send(Report(statuses=statuses))
-                await arrived.wait()
+    def heartbeat(self) -> Heartbeat:
+        return Heartbeat(clock=self.clock(), usage=self._usage(), overlay=self._overlay())
 
-    def _all_said(self) -> dict[type[Standing], Standing]:
+    def said(self) -> dict[type[Standing], Standing]:
         with self._lock:
             return dict(self._said)
 
-    def _next_statuses(self) -> tuple[InstanceStatus, ...]:
+    def next_statuses(self) -> tuple[InstanceStatus, ...]:
         with self._lock:
             names = list(self._waiting)[:STATUSES_IN_REPORT]
             return tuple(self._waiting.pop(name) for name in names)
 
-    async def _beat(self, messages: Messages[FromManager], comparison: Comparison) -> None:
-        while True:
-            usage, skew = self._usage(), comparison.skew()
-            try:
-                beat = Heartbeat(
-                    clock=self._clock(), usage=usage, tick=comparison.ask(), skew=skew, overlay=self._overlay()
-                )
-                await messages.send(beat)
-            except LinkDown:
-                return
-            await asyncio.sleep(HEARTBEAT)
+    def take(self, picture: Picture) -> None:
+        self._fence.take(picture.stamp)
+        self._on_message(picture)
 
-    def _compare(self, comparison: Comparison, echo: Echo) -> None:
-        if comparison.answered(echo.tick, echo.clock) and (skew := comparison.skew()) is not None:
-            self._on_skew(skew)
+    def heard(self, manager: str, clock: float) -> None:
+        self._door.heard(manager, clock)
 
-
-def _tick() -> float:
-    """Neither steps nor whoever keeps the clock right change its pace."""
-    return time.clock_gettime(time.CLOCK_MONOTONIC_RAW)
+    def measured(self, skew: Skew) -> None:
+        self._on_skew(skew)
 
 
 class _Server(asyncssh.SSHServer):
@@ -302,123 +281,9 @@ class _Server(asyncssh.SSHServer):
     def public_key_auth_supported(self) -> bool:
         return True
 
-    def session_requested(self) -> "_Session":
+    def session_requested(self) -> NodeSession:
         assert self._connection is not None
-        return _Session(self._link, str(self._connection.get_extra_info("username")), self._connection)
+        return NodeSession(self._link, str(self._connection.get_extra_info("username")), self._connection)
 
     def server_requested(self, listen_host: str, listen_port: int) -> bool:
         return (listen_host, listen_port) == ("127.0.0.1", REGISTRY_PORT)
-
-
-class _Session(Stream, asyncssh.SSHServerSession[bytes]):
-    """One session that a manager opened: the control session, a command or a log."""
-
-    def __init__(self, link: AgentLink, manager: str, connection: asyncssh.SSHServerConnection) -> None:
-        super().__init__()
-        self._link = link
-        self._manager = manager
-        self._connection = connection
-        self._request: ChannelRequest | None = None
-        self._open: ExecSession | LogStream | None = None
-
-    def exec_requested(self, command: str) -> bool:
-        if command == CONTROL:
-            return True
-        if len(command) > LARGEST_MESSAGE:
-            return False
-        try:
-            self._request = msgspec.json.decode(command, type=ChannelRequest)
-        except msgspec.DecodeError as error:
-            log.warning("manager %s asked for something unknown: %s", self._manager, error)
-            return False
-        return True
-
-    def session_started(self) -> None:
-        self._link.run(self._control() if self._request is None else self._channel_of(self._request))
-
-    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
-        if self._open is not None and isinstance(self._request, ExecRequest) and 0 < width < 1000 and 0 < height < 1000:
-            session: ExecSession = self._open  # type: ignore[assignment]
-            self._link.run(asyncio.to_thread(session.resize, height, width))
-
-    async def _control(self) -> None:
-        try:
-            await self._link.converse(self, self._manager)
-        except (ApplianceError, OSError) as error:
-            log.warning("the control session ended: %s", error)
-        finally:
-            self._connection.abort()
-
-    async def _channel_of(self, request: ChannelRequest) -> None:
-        """Blocking calls have two threads of their own, so that no number of them holds up anything else."""
-        threads = ThreadPoolExecutor(2, thread_name_prefix="channel")
-        try:
-            await self._pump(request, threads)
-        except LinkDown:
-            log.debug("manager %s does not read %s any more", self._manager, _subject(request))
-        except ApplianceError as error:
-            self._fail(error)
-        except OSError as error:
-            self._fail(EngineError("The connection to the container broke.", where=_subject(request), why=str(error)))
-        finally:
-            if self._open is not None:
-                threads.submit(self._open.close)
-            threads.shutdown(wait=False)
-            self.close()
-
-    async def _pump(self, request: ChannelRequest, threads: ThreadPoolExecutor) -> None:
-        """Open what was asked for and carry its bytes until it ends."""
-        loop = asyncio.get_running_loop()
-        if isinstance(request, LogsRequest):
-            logs = self._open = await loop.run_in_executor(threads, self._link.channels.open_logs, request)
-            await loop.run_in_executor(threads, self._pump_logs, logs, loop)
-            self._channel.exit(0)
-            return
-        if isinstance(request, ProbeRequest):
-            measured = await loop.run_in_executor(threads, self._link.channels.measure, request)
-            await self.send(msgspec.json.encode(measured))
-            self._channel.exit(0)
-            return
-        session = self._open = await loop.run_in_executor(threads, self._link.channels.open_exec, request)
-        taking = asyncio.ensure_future(self._take_input(session, threads))
-        try:
-            await loop.run_in_executor(threads, self._pump_exec, session, loop)
-        finally:
-            taking.cancel()
-        self._channel.exit(session.exit_code())
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self._open is not None:
-            # Ends the blocking read in the thread; `_channel_of` then cleans up.
-            threading.Thread(target=self._open.close, daemon=True).start()
-
-    def _fail(self, error: ApplianceError) -> None:
-        name, text = encode_error(error)
-        self._channel.exit_with_signal(name, False, text)
-
-    def _pump_exec(self, session: ExecSession, loop: asyncio.AbstractEventLoop) -> None:
-        while (piece := session.read()) is not None:
-            self._forward(piece, loop)
-
-    def _pump_logs(self, logs: LogStream, loop: asyncio.AbstractEventLoop) -> None:
-        for piece in logs:
-            self._forward(piece, loop)
-
-    def _forward(self, piece: tuple[str, bytes], loop: asyncio.AbstractEventLoop) -> None:
-        """Returns once there is room for more."""
-        stream, data = piece
-        asyncio.run_coroutine_threadsafe(self.send(data, error_stream=stream == "stderr"), loop).result()
-
-    async def _take_input(self, session: ExecSession, threads: ThreadPoolExecutor) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while (piece := await self.receive()) is not None:
-                await loop.run_in_executor(threads, session.write, piece[1])
-            await loop.run_in_executor(threads, session.close_input)
-        except (OSError, ApplianceError) as error:
-            log.debug("a command does not take its input any more: %s", error)
-
-
-def _subject(request: ChannelRequest) -> str:
-    return "the overlay" if isinstance(request, ProbeRequest) else request.instance

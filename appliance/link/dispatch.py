@@ -1,15 +1,17 @@
-"""Tells every connected node what to run: everything when it says hello, afterwards only what changed."""
+"""Tells every follower what to run: everything when it begins to follow, afterwards only what changed."""
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Protocol
+
+import msgspec
 
 from appliance.errors import ApplianceError
 from appliance.link import orders
 from appliance.link.assigned import Assigned, AssignmentOf
-from appliance.link.messages import FromManager, Gates, Peers
+from appliance.link.messages import Gates, Orders, Peers
+from appliance.link.telling import Outlet, Subscribe, Telling, whole
 from appliance.loop import Loop
 from appliance.model.instance import Assignment
 from appliance.model.node import Peer
@@ -26,16 +28,30 @@ GatesFor = Callable[[State, set[str]], dict[str, int]]
 left out. Pure."""
 
 
-class Outlet(Protocol):
-    """The manager's end of the links."""
+def peers_telling(state: State, outlet: Outlet) -> Telling[Peers]:
+    """A component: tells every node of all the others."""
 
-    def send(self, node_id: str, message: FromManager) -> None: ...
+    def wanted(state: State) -> Callable[[str], Peers]:
+        statuses = state.node_status.all()
+        peers = tuple(
+            Peer(node=node.id, number=node.number, address=node.address, vtep_mac=statuses[node.id].vtep_mac)
+            for node in state.nodes.all().values()
+            if node.id in statuses and statuses[node.id].vtep_mac
+        )
+        cluster = state.cluster()
+        now = Peers(peers=peers, time_servers=cluster.time_servers if cluster else ())
+        return lambda node_id: now
 
-    def connected(self) -> set[str]: ...
+    tables: list[Subscribe] = [
+        state.nodes.subscribe,
+        state.node_status.subscribe,
+        partial(state.copy.subscribe, keys.CLUSTER),
+    ]
+    return Telling("peers", state, outlet, tables, wanted, whole)
 
 
 class Dispatch:
-    """A component. `greet` is called when a node has said hello and expects everything.
+    """A component. `greet` is called when a node follows this manager from now on and expects everything.
 
     A secret that cannot be told is left out, once with a word in the log: the node says which one it waits for.
     """
@@ -51,10 +67,7 @@ class Dispatch:
         self._unseal = unseal
         self._gates_for = gates_for
         self._sent: dict[str, dict[str, Assignment]] = {}
-        self._sent_peers: dict[str, Peers] = {}
         self._sent_gates: dict[str, Gates] = {}
-        self._peers = Peers(peers=())
-        self._greeted: set[str] = set()
         self._complaints: set[str] = set()
         self._lock = threading.Lock()
         self._loop = Loop("dispatch", self.cycle)
@@ -65,12 +78,10 @@ class Dispatch:
             state.instances,
             state.bindings,
             state.revisions,
-            state.nodes,
             state.node_status,
             state.instance_status,
         )
         self._loop.follow(*(table.subscribe for table in tables))
-        self._loop.follow(partial(state.copy.subscribe, keys.CLUSTER))
         self._loop.start()
 
     def stop(self) -> None:
@@ -78,27 +89,22 @@ class Dispatch:
 
     def greet(self, node_id: str) -> None:
         with self._lock:
-            self._greeted.add(node_id)
-            for sent in (self._sent, self._sent_peers, self._sent_gates):
-                sent.pop(node_id, None)
+            self._sent.pop(node_id, None)
+            self._sent_gates.pop(node_id, None)
         self._loop.wake()
 
     def cycle(self) -> None:
-        """Bring every connected node up to date with the state as it is now."""
-        connected = self._outlet.connected()
-        with self._lock:
-            self._greeted &= connected
-            greeted = set(self._greeted)
+        """Bring every follower up to date with the state as it is now."""
+        followers = self._outlet.followers()  # first: what they have seen is in the state by now
+        stamp = self._state.stamp()
         wanted = self._assigned.by_node()
-        gates = self._gates_for(self._state, greeted)
-        self._update_peers()
-        for node_id in connected:
+        gates = self._gates_for(self._state, followers)
+        for node_id in followers:
             mine = wanted.get(node_id, {})
-            self._send_peers(node_id)
-            self._send_gates(node_id, mine, gates)
-            self._send_orders(node_id, mine)
+            for message in (*self._gates(node_id, mine, gates), *self._orders(node_id, mine)):
+                self._outlet.send(node_id, msgspec.structs.replace(message, stamp=stamp))
 
-    def _send_orders(self, node_id: str, wanted: Mapping[str, Assignment | None]) -> None:
+    def _orders(self, node_id: str, wanted: Mapping[str, Assignment | None]) -> Iterator[Orders]:
         told = {name: value for name, value in wanted.items() if value is not None}
         unknown = tuple(name for name in wanted if name not in told)
         with self._lock:
@@ -106,43 +112,21 @@ class Dispatch:
             kept = {name: sent[name] for name in unknown if name in sent} if sent else {}
             self._sent[node_id] = told | kept
         if sent is None:
-            messages = orders.everything(tuple(told.values()), unknown, self._secrets_of)
-        else:
-            changed = tuple(value for name, value in told.items() if sent.get(name) is not value)
-            gone = tuple(name for name in sent if name not in wanted)
-            messages = orders.changes(changed, gone, self._secrets_of)
-        for message in messages:
-            self._outlet.send(node_id, message)
+            return orders.everything(tuple(told.values()), unknown, self._secrets_of)
+        changed = tuple(value for name, value in told.items() if sent.get(name) is not value)
+        gone = tuple(name for name in sent if name not in wanted)
+        return orders.changes(changed, gone, self._secrets_of)
 
-    def _send_gates(self, node_id: str, wanted: Mapping[str, Assignment | None], gates: Mapping[str, int]) -> None:
-        """Those of services that the node runs something of."""
+    def _gates(
+        self, node_id: str, wanted: Mapping[str, Assignment | None], gates: Mapping[str, int]
+    ) -> tuple[Gates, ...]:
+        """Those of services that the node runs something of, where they are news."""
         services = {name.partition("/")[0] for name in wanted}
         mine = Gates(open={service: gates[service] for service in sorted(services & gates.keys())})
         with self._lock:
-            if self._sent_gates.get(node_id) == mine:
-                return
+            before = self._sent_gates.get(node_id)
             self._sent_gates[node_id] = mine
-        self._outlet.send(node_id, mine)
-
-    def _send_peers(self, node_id: str) -> None:
-        with self._lock:
-            if self._sent_peers.get(node_id) is self._peers:
-                return
-            self._sent_peers[node_id] = self._peers
-        self._outlet.send(node_id, self._peers)
-
-    def _update_peers(self) -> None:
-        """The same object as long as nothing changes."""
-        statuses = self._state.node_status.all()
-        peers = tuple(
-            Peer(node=node.id, number=node.number, address=node.address, vtep_mac=statuses[node.id].vtep_mac)
-            for node in self._state.nodes.all().values()
-            if node.id in statuses and statuses[node.id].vtep_mac
-        )
-        cluster = self._state.cluster()
-        now = Peers(peers=peers, time_servers=cluster.time_servers if cluster else ())
-        if now != self._peers:
-            self._peers = now
+        return whole(before, mine)
 
     def _secrets_of(self, assignment: Assignment) -> dict[str, str]:
         found = {}

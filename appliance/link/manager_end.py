@@ -23,21 +23,24 @@ from appliance.link.messages import (
     ChannelRequest,
     Echo,
     FromAgent,
-    FromManager,
     Heartbeat,
     Held,
     Hello,
+    Picture,
     Report,
     Wishes,
 )
 from appliance.link.session import ALGORITHMS, CONTROL, HEARTBEAT, HOST_CERTIFICATE, SILENCE, Messages, Stream
 from appliance.model.cluster import REGISTRY_PORT
+from appliance.model.stamp import Stamp
 from appliance.security.ssh import LinkCertificate, read_certificate
 
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 0.2
 LONGEST_BACKOFF = 5.0
+CATCHING_UP = 0.1
+"""Seconds between two looks whether the copy of the store is as new as what a node has seen."""
 LONGEST_QUEUE = 1000
 """Messages that wait for a node before its link is ended; it gets everything anew when it is back."""
 _OPENING = 20.0
@@ -94,16 +97,25 @@ class _Connection(asyncssh.SSHClientConnection):
 
 
 class _Node:
-    """The live link of one node."""
+    """The live link of one node. `following`: all that is done for it while it follows this manager, None while it does
+    not; `early`: what it reported before the copy of the store was as new as what it has seen."""
 
     def __init__(self, connection: _Connection) -> None:
         self.connection = connection
-        self.queue: asyncio.Queue[FromManager] = asyncio.Queue(LONGEST_QUEUE)
+        self.queue: asyncio.Queue[Picture | Echo] = asyncio.Queue(LONGEST_QUEUE)
+        self.following: asyncio.Task[None] | None = None
+        self.greeted = False
+        self.seen = Stamp()
+        self.early: list[Report] = []
 
 
 class ManagerLink:
-    """A component. Callbacks are called on `loop` and must be quick; after `on_hello` the node expects everything.
-    A link that replaces an older one of the same node is preceded by the older's `on_gone`.
+    """A component. Callbacks are called on `loop` and must be quick.
+
+    After `on_hello` the node follows this manager and expects everything; after `on_left` it no longer does, and after
+    `on_gone` its link has ended. `reached` says whether the copy of the store is as new as a stamp: as long as it is
+    not, a node that has seen that much is told nothing. `fresh`: whether the copy is what the store holds now. A link
+    that replaces an older one of the same node is preceded by the older's `on_gone`.
 
     `key` and `certificates` are the manager's, as text in OpenSSH's form; a node is shown one after the other until it
     takes one. `why_not` says why the holder of a host certificate is no node of this cluster, "" where it is one; that
@@ -124,6 +136,9 @@ class ManagerLink:
         on_hello: Callable[[str, Hello], None],
         on_report: Callable[[str, Report], None],
         on_gone: Callable[[str], None],
+        on_left: Callable[[str], None] = lambda node_id: None,
+        reached: Callable[[Stamp], bool] = lambda stamp: True,
+        fresh: Callable[[], bool] = lambda: True,
         on_heartbeat: Callable[[str, Heartbeat], None] | None = None,
         on_held: Callable[[str, Held], None] | None = None,
         on_wishes: Callable[[str, Wishes], None] | None = None,
@@ -136,6 +151,9 @@ class ManagerLink:
         self._on_hello = on_hello
         self._on_report = on_report
         self._on_gone = on_gone
+        self._on_left = on_left
+        self._reached = reached
+        self._fresh = fresh
         self._on_heartbeat = on_heartbeat
         self._on_held = on_held
         self._on_wishes = on_wishes
@@ -174,7 +192,12 @@ class ManagerLink:
         with self._lock:
             return set(self._nodes)
 
-    def send(self, node_id: str, message: FromManager) -> None:
+    def followers(self) -> set[str]:
+        """The connected nodes that follow this manager and have not seen more than it."""
+        with self._lock:
+            return {node_id for node_id, node in self._nodes.items() if node.greeted}
+
+    def send(self, node_id: str, message: Picture) -> None:
         """Queue a message; dropped when the node is not connected, since it gets everything after its next hello."""
         self.loop.call_soon_threadsafe(self._queue, node_id, message)
 
@@ -259,25 +282,53 @@ class ManagerLink:
             self._nodes[node_id] = node
         if older is not None:
             log.info("a newer link of %s replaces the older", node_id)
+            self._end_following(node_id, older, anew=hello.follows)
             older.connection.abort()
             self._on_gone(node_id)  # what it said on the older link no longer counts
-        tasks = [self.loop.create_task(self._send_queue(node, messages))]
+        sending = self.loop.create_task(self._send_queue(node, messages))
         try:
-            self._on_hello(node_id, hello)
             log.info("%s is connected", node_id)
-            if self._forward_registry(node_id):
-                tasks.append(self.loop.create_task(_forward_registry(connection)))
+            self._introduced(node_id, node, hello)
             while (message := await messages.receive(SILENCE)) is not None:
-                self._received(node_id, message)
+                if self._nodes.get(node_id) is node:
+                    self._received(node_id, node, message)
         finally:
-            for task in tasks:
-                task.cancel()
+            sending.cancel()
             with self._lock:
                 current = self._nodes.get(node_id) is node
                 if current:
                     del self._nodes[node_id]
             if current:
+                self._end_following(node_id, node)
                 self._on_gone(node_id)
+
+    def _introduced(self, node_id: str, node: _Node, hello: Hello) -> None:
+        self._end_following(node_id, node, anew=hello.follows)
+        node.seen = hello.seen
+        if hello.follows:
+            node.following = self.loop.create_task(self._serve_follower(node_id, node, hello))
+
+    def _end_following(self, node_id: str, node: _Node, *, anew: bool = False) -> None:
+        if node.following is not None:
+            node.following.cancel()
+        node.following = None
+        node.early.clear()
+        if node.greeted and not anew:
+            self._on_left(node_id)
+        node.greeted = False
+
+    async def _serve_follower(self, node_id: str, node: _Node, hello: Hello) -> None:
+        if not self._reached(hello.seen):
+            log.warning("%s has seen more than this manager's copy of the store holds; it is told nothing yet", node_id)
+        while not self._reached(hello.seen):
+            await asyncio.sleep(CATCHING_UP)
+        node.greeted = True
+        self._on_hello(node_id, hello)
+        for report in node.early:
+            self._on_report(node_id, report)
+        node.early.clear()
+        if self._forward_registry(node_id):
+            await _forward_registry(node.connection)
 
     async def _send_queue(self, node: _Node, messages: Messages[FromAgent]) -> None:
         try:
@@ -286,10 +337,13 @@ class ManagerLink:
         except LinkDown:
             node.connection.abort()
 
-    def _received(self, node_id: str, message: FromAgent) -> None:
+    def _received(self, node_id: str, node: _Node, message: FromAgent) -> None:
         match message:
             case Report():
-                self._on_report(node_id, message)
+                if node.greeted:
+                    self._on_report(node_id, message)
+                elif node.following is not None:
+                    node.early.append(message)
             case Held():
                 if self._on_held is not None:
                     self._on_held(node_id, message)
@@ -298,13 +352,16 @@ class ManagerLink:
                     self._on_wishes(node_id, message)
             case Heartbeat():
                 if message.tick:
-                    self._queue(node_id, Echo(tick=message.tick, clock=time.time()))
+                    fresh = self._fresh() and self._reached(node.seen)
+                    self._queue(node_id, Echo(tick=message.tick, clock=time.time(), fresh=fresh))
                 if self._on_heartbeat is not None:
                     self._on_heartbeat(node_id, message)
             case Hello():
-                raise LinkDown("A node introduced itself twice on one link.", where=node_id)
+                if message.node != node_id:
+                    raise LinkDown("A node introduced itself by another name.", where=node_id, why=message.node)
+                self._introduced(node_id, node, message)
 
-    def _queue(self, node_id: str, message: FromManager) -> None:
+    def _queue(self, node_id: str, message: Picture | Echo) -> None:
         node = self._nodes.get(node_id)
         if node is None:
             return
@@ -371,11 +428,13 @@ async def _open(connection: _Connection, command: str) -> Channel:
 
 
 async def _forward_registry(connection: _Connection) -> None:
-    """Let the node's engine find the registry on its own loopback; tried again while something else has the port."""
+    """Let the node's engine find the registry on its own loopback, until cancelled; tried again while something else
+    has the port."""
     failure = ""
     while True:
         try:
-            await connection.forward_remote_port("127.0.0.1", REGISTRY_PORT, "127.0.0.1", REGISTRY_PORT)
+            async with await connection.forward_remote_port("127.0.0.1", REGISTRY_PORT, "127.0.0.1", REGISTRY_PORT):
+                await connection.wait_closed()
             return
         except (asyncssh.Error, asyncssh.ChannelListenError) as error:
             if not failure:

@@ -1,7 +1,8 @@
 """What a manager and an agent say to each other on the control session: one JSON object per line.
 
-The agent opens with `Hello`; the manager answers with `Orders` that carry everything (`full`), then sends only
-changes. The agent reports what it sees; reports are idempotent, so a repeated or reordered one does no harm.
+The agent opens with `Hello`. To the one manager that it follows it says so; that one answers with `Orders` that carry
+everything (`full`), then sends only changes, and only to that one the agent reports what it sees. Reports are
+idempotent, so a repeated or reordered one does no harm. Heartbeats go to every manager.
 """
 
 from typing import Annotated
@@ -14,6 +15,7 @@ from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.measurement import Measurement
 from appliance.model.node import NodeFacts, Peer
 from appliance.model.skew import Skew
+from appliance.model.stamp import Stamp
 from appliance.model.usage import NodeUsage
 from appliance.model.vip import VipPlan
 from appliance.model.wish import LocalWish
@@ -26,7 +28,12 @@ Mac = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2}(:[0-9a-f]{2}){5})?\Z")
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
-    """First message of an agent: who it is and everything it runs."""
+    """First message of an agent, and again whenever it begins or ceases to follow the manager: who it is, and to a
+    manager that it follows everything it runs.
+
+    `turn` rises with every beginning, at whichever manager. `seen`: the newest picture that it has taken; it takes none
+    that is older.
+    """
 
     node: str
     facts: NodeFacts
@@ -36,6 +43,9 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     """Seconds since the epoch on the agent's clock."""
     address: str = ""
     """Where the node moved to, until a manager has confirmed it; "" : nowhere."""
+    follows: bool = True
+    turn: int = 0
+    seen: Stamp = Stamp()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
@@ -70,7 +80,13 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True, tag="wishes"):
     wishes: tuple[LocalWish, ...]
 
 
-class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """What a manager knows, and followers act upon. `stamp`: how new it is."""
+
+    stamp: Stamp = Stamp()
+
+
+class Orders(Picture, frozen=True, kw_only=True, tag="orders"):
     """What the node has to run. With `full`, instances that are neither listed nor in `keep` are to be removed
     (sidecars excepted); those of `keep` follow in orders of their own, since a message has a largest size.
 
@@ -86,14 +102,14 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
     secrets: dict[str, str] = {}
 
 
-class Peers(msgspec.Struct, frozen=True, kw_only=True, tag="peers"):
+class Peers(Picture, frozen=True, kw_only=True, tag="peers"):
     """All nodes of the overlay, this one included, and the site's time servers (`Cluster.time_servers`)."""
 
     peers: tuple[Peer, ...]
     time_servers: tuple[str, ...] = ()
 
 
-class Gates(msgspec.Struct, frozen=True, kw_only=True, tag="gates"):
+class Gates(Picture, frozen=True, kw_only=True, tag="gates"):
     """Service → the highest rank whose instances may start after a start of their node.
 
     A service that is not listed has nothing to wait for.
@@ -102,7 +118,7 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, tag="gates"):
     open: dict[str, int]
 
 
-class Entries(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):
+class Entries(Picture, frozen=True, kw_only=True, tag="entries"):
     """All entry rules of the cluster, for a node that serves them. `certificates`: all, None where they did not change.
 
     The private keys appear in no other message, and never in a log.
@@ -112,13 +128,13 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True, tag="entries"):
     certificates: tuple[HostCertificate, ...] | None = None
 
 
-class Vips(msgspec.Struct, frozen=True, kw_only=True, tag="vips"):
+class Vips(Picture, frozen=True, kw_only=True, tag="vips"):
     """All virtual addresses that this node is a candidate for."""
 
     vips: tuple[VipPlan, ...]
 
 
-class DirectoryNews(msgspec.Struct, frozen=True, kw_only=True, tag="directory"):
+class DirectoryNews(Picture, frozen=True, kw_only=True, tag="directory"):
     """Who is where. With `full`, endpoints that are not listed are gone; `deploys` and `policies` are whole, None where
     they did not change."""
 
@@ -130,20 +146,24 @@ class DirectoryNews(msgspec.Struct, frozen=True, kw_only=True, tag="directory"):
 
 
 class Echo(msgspec.Struct, frozen=True, kw_only=True, tag="echo"):
-    """The answer to a heartbeat, at once: its `tick`, and the manager's `clock` in seconds since the epoch."""
+    """The answer to a heartbeat, at once: its `tick`, and the manager's `clock` in seconds since the epoch.
+
+    `fresh`: the manager's copy of the store is fresh, and as new as what the node has seen.
+    """
 
     tick: float
     clock: float
+    fresh: bool = True
 
 
-class Whereabouts(msgspec.Struct, frozen=True, kw_only=True, tag="whereabouts"):
+class Whereabouts(Picture, frozen=True, kw_only=True, tag="whereabouts"):
     """Where the node is, and the managers (HOST:PORT of their link)."""
 
     address: str
     managers: tuple[str, ...]
 
 
-class Trust(msgspec.Struct, frozen=True, kw_only=True, tag="trust"):
+class Trust(Picture, frozen=True, kw_only=True, tag="trust"):
     """Whom the node is to believe, and by what it proves itself from now on.
 
     `certificate`: a new one for its key, "" : it keeps the one that it has. `authorities`: the public keys of those who

@@ -1,7 +1,8 @@
-"""Tells every connected node whom to believe, gives it a new certificate in time, and cuts off whose key is revoked.
+"""Tells every follower whom to believe, gives it a new certificate in time, and cuts off whose key is revoked.
 
 The links that this manager has are brought up to date whenever the store changes; who is not connected hears of it in
-its next hello's answer. A node's certificate that has expired meanwhile is no reason to keep it out (`admission`).
+its next hello's answer, who follows another manager from that one. That a node's certificate has expired meanwhile is
+no reason to keep it out (`admission`).
 """
 
 import logging
@@ -13,9 +14,10 @@ from typing import Protocol
 import msgspec
 
 from appliance.link.admission import why_no_node
-from appliance.link.messages import FromManager, Trust
+from appliance.link.messages import Picture, Trust
 from appliance.loop import Loop
 from appliance.model.certificate import USUAL_LIFE, HeldCertificate, Validity
+from appliance.model.stamp import Stamp
 from appliance.security.ssh import LinkCertificate, key_fingerprint, read_certificate
 from appliance.store.state import State, record_held
 from appliance.store.store import Store
@@ -29,9 +31,11 @@ LOOK_AGAIN = 60.0
 class Outlet(Protocol):
     """The manager's end of the links."""
 
-    def send(self, node_id: str, message: FromManager) -> None: ...
+    def send(self, node_id: str, message: Picture) -> None: ...
 
     def connected(self) -> set[str]: ...
+
+    def followers(self) -> set[str]: ...
 
     def certificate_of(self, node_id: str) -> LinkCertificate | None: ...
 
@@ -49,7 +53,7 @@ class Authorities:
 
 
 class TrustDispatch:
-    """A component. `greet` is called when a node has said hello. `clock`: seconds since the epoch."""
+    """A component. `greet` is called when a node follows this manager from now on. `clock`: seconds since the epoch."""
 
     name = "trust"
 
@@ -94,8 +98,10 @@ class TrustDispatch:
         return why_no_node(certificate, self._authorities().link, node, revoked, self._clock())
 
     def cycle(self) -> float | None:
-        """Bring every connected node up to date. Returns in how many seconds the next certificate is due."""
+        """Bring every follower up to date. Returns in how many seconds the next certificate is due."""
         due = []
+        followers = self._outlet.followers()  # first: what they have seen is in the state by now
+        stamp = self._state.stamp()
         for node_id in sorted(self._outlet.connected()):
             shown = self._outlet.certificate_of(node_id)
             if shown is None:
@@ -104,10 +110,11 @@ class TrustDispatch:
                 log.warning("the link to %s is ended: %s", node_id, why)
                 self._outlet.cut(node_id)
                 continue
-            due.append(self._bring_up_to_date(node_id, shown))
+            if node_id in followers:
+                due.append(self._bring_up_to_date(node_id, shown, stamp))
         return min(due, default=None)
 
-    def _bring_up_to_date(self, node_id: str, shown: LinkCertificate) -> float:
+    def _bring_up_to_date(self, node_id: str, shown: LinkCertificate, stamp: Stamp) -> float:
         authorities = self._authorities()
         with self._lock:
             known, sent = self._given.get(node_id, shown), self._sent.get(node_id)
@@ -120,7 +127,7 @@ class TrustDispatch:
         with self._lock:
             self._given[node_id], self._sent[node_id] = known, told
         if text or told != sent:
-            self._outlet.send(node_id, msgspec.structs.replace(told, certificate=text))
+            self._outlet.send(node_id, msgspec.structs.replace(told, certificate=text, stamp=stamp))
         record_held(self._state, self._store, [_held(node_id, known)])
         return self._latest(node_id, known).due_in(self._clock())
 

@@ -4,8 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from appliance.link.dispatch import Outlet
 from appliance.link.messages import Held, Vips
+from appliance.link.telling import Outlet, Telling, whole
 from appliance.loop import Loop
 from appliance.model.moment import now_text
 from appliance.model.vip import VipPlan, VipStatus
@@ -16,43 +16,14 @@ SETTLED = 2.0
 """Seconds for which the holders of an address stay the same until that is written: while it moves there may be two."""
 
 
-class VipDispatch:
+def vip_telling(state: State, outlet: Outlet, plans_of: Callable[[State], tuple[VipPlan, ...]]) -> Telling[Vips]:
     """A component. `plans_of` works the addresses out from the state. Pure."""
 
-    name = "vip-dispatch"
+    def wanted(state: State) -> Callable[[str], Vips]:
+        plans = plans_of(state)
+        return lambda node_id: Vips(vips=tuple(p for p in plans if node_id in {each.node for each in p.candidates}))
 
-    def __init__(self, state: State, outlet: Outlet, plans_of: Callable[[State], tuple[VipPlan, ...]]) -> None:
-        self._state = state
-        self._outlet = outlet
-        self._plans_of = plans_of
-        self._sent: dict[str, Vips] = {}
-        self._lock = threading.Lock()
-        self._loop = Loop(self.name, self.cycle)
-
-    def start(self) -> None:
-        tables = (self._state.vips, self._state.nodes)
-        self._loop.follow(*(table.subscribe for table in tables))
-        self._loop.start()
-
-    def stop(self) -> None:
-        self._loop.stop()
-
-    def greet(self, node_id: str) -> None:
-        """The node has said hello and expects everything."""
-        with self._lock:
-            self._sent.pop(node_id, None)
-        self._loop.wake()
-
-    def cycle(self) -> None:
-        """Bring every connected node up to date with the state as it is now."""
-        plans = self._plans_of(self._state)
-        for node_id in self._outlet.connected():
-            message = Vips(vips=tuple(plan for plan in plans if node_id in {each.node for each in plan.candidates}))
-            with self._lock:
-                if self._sent.get(node_id) == message:
-                    continue
-                self._sent[node_id] = message
-            self._outlet.send(node_id, message)
+    return Telling("vips", state, outlet, [state.vips.subscribe, state.nodes.subscribe], wanted, whole)
 
 
 class VipHolders:

@@ -7,12 +7,13 @@ Every connected node hears its own address and the managers' whenever one of the
 import ipaddress
 import logging
 import threading
+from collections.abc import Callable
 
 import msgspec
 
 from appliance.errors import ApplianceError, Conflict, UsageError
-from appliance.link.dispatch import Outlet
 from appliance.link.messages import Whereabouts
+from appliance.link.telling import Outlet, Telling, whole
 from appliance.loop import Loop
 from appliance.model.cluster import HTTPS_PORT, LINK_PORT
 from appliance.model.node import NodeSpec
@@ -27,49 +28,52 @@ LOOK_AGAIN = 2.0
 """Seconds until an address is tried again that could not be written."""
 
 
-class WhereaboutsDispatch:
-    """A component. `greet` is called when a node has said hello; `said` is the address that it moved to, or ""."""
+def whereabouts_telling(state: State, outlet: Outlet) -> Telling[Whereabouts | None]:
+    """A component: tells every node its own address and the managers'."""
 
-    name = "whereabouts"
+    def wanted(state: State) -> Callable[[str], Whereabouts | None]:
+        nodes = state.nodes.all()
+        managers = tuple(f"{node.address}:{LINK_PORT}" for node in nodes.values() if "manager" in node.roles)
+        return lambda node_id: (
+            Whereabouts(address=nodes[node_id].address, managers=managers) if node_id in nodes else None
+        )
 
-    def __init__(self, state: State, store: Store, outlet: Outlet) -> None:
+    def news(before: Whereabouts | None, now: Whereabouts | None) -> tuple[Whereabouts, ...]:
+        return () if now is None else whole(before, now)
+
+    return Telling("whereabouts", state, outlet, [state.nodes.subscribe], wanted, news)
+
+
+class Movers:
+    """A component: writes down where nodes moved to. `said`: a node said in its hello where it is now, "" : where it
+    was."""
+
+    name = "movers"
+
+    def __init__(self, state: State, store: Store) -> None:
         self._state = state
         self._store = store
-        self._outlet = outlet
         self._said: dict[str, str] = {}
-        self._sent: dict[str, Whereabouts] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle)
 
     def start(self) -> None:
-        self._loop.follow(self._state.nodes.subscribe)
         self._loop.start()
 
     def stop(self) -> None:
         self._loop.stop()
 
-    def greet(self, node_id: str, said: str) -> None:
+    def said(self, node_id: str, address: str) -> None:
         with self._lock:
-            self._sent.pop(node_id, None)
             self._said.pop(node_id, None)
-            if said:
-                self._said[node_id] = said
+            if address:
+                self._said[node_id] = address
         self._loop.wake()
 
     def cycle(self) -> float | None:
-        """Write down who moved, then bring every connected node up to date."""
         with self._lock:
             said = dict(self._said)
         failed = [node_id for node_id, address in said.items() if not self._move(node_id, address)]
-        nodes = self._state.nodes.all()
-        managers = tuple(f"{node.address}:{LINK_PORT}" for node in nodes.values() if "manager" in node.roles)
-        for node_id in sorted(self._outlet.connected() & nodes.keys()):
-            news = Whereabouts(address=nodes[node_id].address, managers=managers)
-            with self._lock:
-                if self._sent.get(node_id) == news:
-                    continue
-                self._sent[node_id] = news
-            self._outlet.send(node_id, news)
         return LOOK_AGAIN if failed else None
 
     def _move(self, node_id: str, address: str) -> bool:

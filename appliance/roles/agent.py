@@ -31,15 +31,16 @@ from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
 from appliance.link.door import NodeKeys
+from appliance.link.fence import Fence
 from appliance.link.messages import (
     DirectoryNews,
     Entries,
-    FromManager,
     Gates,
     Held,
     Hello,
     Orders,
     Peers,
+    Picture,
     Trust,
     Vips,
     Whereabouts,
@@ -119,6 +120,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
         secrets.take(orders.secrets)
         book.apply(full=orders.full, assignments=orders.assignments, forget=orders.forget, keep=orders.keep)
         secrets.keep(reference for assignment in book.all().values() for reference in secrets_used(assignment))
+        fence.keep(orders.stamp)
 
     def peers_changed(peers: Peers) -> None:
         overlay.reconcile(peers.peers)
@@ -141,7 +143,7 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
             pki.write_authority(layout, news.ca.encode())
         link.use(_node_keys(layout))
 
-    def received(message: FromManager) -> None:
+    def received(message: Picture) -> None:
         match message:
             case Orders():
                 inbox.put(lambda: ordered(message))
@@ -170,19 +172,25 @@ def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Gro
     probe = Probe(identity.network, identity.id, overlay.mtu, overlay.missing, asks_hosts=identity.dial == "agent")
     checkup = Checkup(probe.measure, overlay.peers)
     channels = NodeChannels(engine, book, layout.root_id, probe.measure)
+    fence = Fence(layout.fence_file)
     link = AgentLink(
-        managers=[_address(manager) for manager in identity.managers],
+        managers=map(_address, identity.managers),
         keys=_node_keys(layout),
         hello=hello,
         on_message=received,
         channels=channels,
+        fence=fence,
         dial=identity.dial,
         listen=(identity.address, LINK_PORT),
         usage=lambda: meter.newest(),
         on_skew=lambda skew: clock_feed.tell(skew, time.time()),
         overlay=checkup.bad,
     )
-    following = Following(identity, lambda changed: write_identity(layout, changed))
+    following = Following(
+        identity,
+        lambda changed: write_identity(layout, changed),
+        lambda managers: link.set_managers(map(_address, managers)),
+    )
     reporter = Reporter(report)
     supervisor = Supervisor(
         engine,

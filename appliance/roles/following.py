@@ -1,7 +1,7 @@
 """An agent follows what managers say of its own address and theirs: into the identity on its disk, and no further.
 
-`appliance run` starts this node's processes anew when the identity has changed (`settling`), so there is one way to
-take an address, that of every start. Containers notice nothing.
+`appliance run` starts this node's processes anew when its own address has changed (`settling`), so there is one way to
+take an address, that of every start. Other managers are only other links, which come and go while the agent runs.
 """
 
 import logging
@@ -24,7 +24,7 @@ MANAGERS_WAIT = 3.0
 
 
 class Following:
-    """A component. `take` is called with every message; `write` keeps the identity."""
+    """A component. `take` is called with every message; `write` keeps the identity, `link` gets other managers."""
 
     name = "following"
 
@@ -32,11 +32,13 @@ class Following:
         self,
         identity: NodeIdentity,
         write: Callable[[NodeIdentity], None],
+        link: Callable[[tuple[str, ...]], None],
         has: Callable[[str], bool] = has_address,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
         self._write = write
+        self._link = link
         self._has = has
         self._clock = clock
         self._wanted = identity
@@ -66,6 +68,8 @@ class Following:
             log.warning("this node's address is to be %s, which the host does not have yet", wanted.address)
             return LOOK_AGAIN
         self._write(wanted)
+        if wanted.managers != self._identity.managers:
+            self._link(wanted.managers)
         self._identity = wanted
         return None
 

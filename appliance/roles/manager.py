@@ -21,9 +21,9 @@ from appliance.delivery.renewal import Renewal
 from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.clocks import Clocks
-from appliance.link.directory import DirectoryDispatch
-from appliance.link.dispatch import Dispatch
-from appliance.link.entries import EntryDispatch
+from appliance.link.directory import directory_telling
+from appliance.link.dispatch import Dispatch, peers_telling
+from appliance.link.entries import entry_telling
 from appliance.link.lateness import Lateness
 from appliance.link.manager_end import ManagerLink
 from appliance.link.measurements import Measurements
@@ -31,9 +31,9 @@ from appliance.link.messages import Heartbeat, Hello
 from appliance.link.probing import Probing
 from appliance.link.reports import Reports
 from appliance.link.trust import TrustDispatch
-from appliance.link.vips import VipDispatch, VipHolders
+from appliance.link.vips import VipHolders, vip_telling
 from appliance.link.ways import Ways
-from appliance.link.whereabouts import WhereaboutsDispatch
+from appliance.link.whereabouts import Movers, whereabouts_telling
 from appliance.link.wishes import WishMerge
 from appliance.model.certificate import Use
 from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, LINK_PORT
@@ -192,15 +192,12 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
 
     def greeted(node_id: str, hello: Hello) -> None:
         reports.hello(node_id, hello)
-        dispatch.greet(node_id)
+        movers.said(node_id, hello.address)
         trust.greet(node_id)
-        entries.greet(node_id)
-        who_is_where.greet(node_id)
-        vips.greet(node_id)
-        whereabouts.greet(node_id, hello.address)
+        for telling in tellings:
+            telling.greet(node_id)
 
     def gone(node_id: str) -> None:
-        reports.gone(node_id)
         wishes.gone(node_id)
         measurements.gone(node_id)
         clocks.gone(node_id)
@@ -228,23 +225,29 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         port=LINK_PORT,
         on_hello=greeted,
         on_report=reports.report,
+        on_left=reports.gone,
         on_gone=gone,
+        reached=lambda stamp: state.stamp() >= stamp,
         on_heartbeat=beaten,
         on_held=holders.heard,
         on_wishes=wishes.heard,
         # The registry listens on this node's own loopback already.
         forward_registry=lambda node_id: node_id != identity.id,
     )
-    dispatch = Dispatch(state, link, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates)
     lateness = Lateness(
         state, lambda node, text: events.add([Draft("certificate", node, text, "warning", node)]), time.time
     )
     trust = TrustDispatch(state, store, link, lambda: authorities, time.time)
     renewal = Renewal(layout, identity.id, state, store, renewed, time.time)
-    who_is_where = DirectoryDispatch(state, link, directory)
-    entries = EntryDispatch(state, link, entry_rules, entry_nodes, lambda now: host_certificates(now, seal))
-    vips = VipDispatch(state, link, vip_plans)
-    whereabouts = WhereaboutsDispatch(state, store, link)
+    tellings = (
+        peers_telling(state, link),
+        Dispatch(state, link, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates),
+        directory_telling(state, link, directory),
+        whereabouts_telling(state, link),
+        entry_telling(state, link, entry_rules, entry_nodes, lambda now: host_certificates(now, seal)),
+        vip_telling(state, link, vip_plans),
+    )
+    movers = Movers(state, store)
     sessions = SessionBook(time.monotonic)
 
     def leader() -> str:
@@ -306,11 +309,8 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
             lateness,
             link,
             trust,
-            dispatch,
-            who_is_where,
-            whereabouts,
-            entries,
-            vips,
+            *tellings,
+            movers,
             holders,
             dialling,
             calls,

@@ -120,13 +120,13 @@ class Settled:
         settle(layout, identity)
 
     def tend(self, processes: list[RoleProcess]) -> None:
-        """End them and settle where it has changed; they are started again with the new one."""
+        """End them and settle where they need it; they are started again with the new one."""
         mark = self._mark()
         if mark == self._seen:
             return
         changed = read_identity(self._layout)
-        if msgspec.structs.replace(changed, moved=self._identity.moved) != self._identity:
-            log.info("this node's address or its managers' have changed; starting its processes anew")
+        if _needs_a_start(self._identity, changed):
+            log.info("this node's address has changed; starting its processes anew")
             for process in reversed(processes):
                 process.stop()
             settle(self._layout, changed)
@@ -139,6 +139,12 @@ class Settled:
         except FileNotFoundError:
             return 0, 0
         return found.st_ino, found.st_mtime_ns
+
+
+def _needs_a_start(before: NodeIdentity, now: NodeIdentity) -> bool:
+    """Whether the processes do not take this up by themselves; other managers they do, if a manager said so. Pure."""
+    by_hand = now.moved and now.managers != before.managers
+    return by_hand or msgspec.structs.replace(now, moved=before.moved, managers=before.managers) != before
 
 
 def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RoleProcess], settled: Settled) -> None:

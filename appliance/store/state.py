@@ -19,6 +19,7 @@ from appliance.model.job import JobRun, JobState
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.secret import Secret
 from appliance.model.service import Autoscaled, Revision, Rollout, ServiceHead
+from appliance.model.stamp import Stamp
 from appliance.model.vip import Vip, VipStatus
 from appliance.store import keys
 from appliance.store.codec import decode, encode
@@ -136,6 +137,12 @@ class State:
         """None until `up` has written it."""
         entry = self.copy.get(keys.CLUSTER)
         return None if entry is None else decode(entry.value, Cluster, where=entry.key)
+
+    def stamp(self) -> Stamp:
+        """How new this copy is; whatever is read from it afterwards is at least as new."""
+        revision = self.copy.revision
+        cluster = self.cluster()
+        return Stamp(cluster.incarnation if cluster else 0, revision)
 
     def revision(self, service: str, number: int) -> Revision | None:
         return self.revisions.get(keys.revision_name(service, number))

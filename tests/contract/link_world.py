@@ -5,29 +5,32 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from appliance.errors import NoSuchContainer
 from appliance.link.admission import why_no_node
 from appliance.link.agent_end import AgentLink
 from appliance.link.door import NodeKeys
+from appliance.link.fence import Fence
 from appliance.link.manager_end import ManagerLink
 from appliance.link.messages import (
     ExecRequest,
-    FromManager,
     Heartbeat,
     Hello,
     LogsRequest,
     Orders,
     Peers,
+    Picture,
     ProbeRequest,
 )
 from appliance.model.measurement import Measurement
 from appliance.model.node import Dial, NodeFacts, NodeSpec
 from appliance.model.skew import Skew
+from appliance.model.stamp import Stamp
 from appliance.security.ssh import LinkCertificate, issue_host_certificate, issue_user_certificate, make_ssh_key
 from tests.lab.waiting import eventually
 
@@ -116,8 +119,19 @@ class Place:
                 os.setns(file.fileno(), os.CLONE_NEWNET)
 
 
+@dataclass
+class Copy:
+    """How it stands with a manager's copy of the store."""
+
+    fresh: bool = True
+    stamp: Stamp = field(default_factory=Stamp)
+
+
 class World:
-    """A manager and what it heard; nodes are added with `agent`, their clocks `ahead` seconds of the manager's."""
+    """Managers and what they heard; nodes are added with `agent`, their clocks `ahead` seconds of the managers'.
+
+    `manager` is the first; further ones are made with `make_manager`, and linked to where `agent` is told of them.
+    """
 
     def __init__(self, dial: Dial, *, manager_at: Place = Place(), nodes_at: Place = Place()) -> None:
         self.dial = dial
@@ -133,20 +147,25 @@ class World:
         self.ahead = 0.0
         self.peers: list[Peers] = []
         self.agents: list[AgentLink] = []
+        self.copies: dict[str, Copy] = {}
         self.manager = self.make_manager(self.authority)
         manager_at.start(self.manager)
 
-    def make_manager(self, authority: str, port: int = 0) -> ManagerLink:
+    def make_manager(self, authority: str, port: int = 0, name: str = "manager-1") -> ManagerLink:
         key, self.manager_key = make_ssh_key()
+        copy = self.copies[name] = Copy()
         return ManagerLink(
             key=key,
-            certificates=(issue_user_certificate(authority, self.manager_key, "manager-1", time.time()),),
+            certificates=(issue_user_certificate(authority, self.manager_key, name, time.time()),),
             why_not=self.why_not,
             address=self.manager_at.address,
             port=port,
             on_hello=lambda node, message: self.heard.append((node, message)),
             on_report=lambda node, message: self.heard.append((node, message)),
             on_gone=lambda node: self.heard.append((node, "gone")),
+            on_left=lambda node: self.heard.append((node, f"left {name}")),
+            reached=lambda stamp: copy.stamp >= stamp,
+            fresh=lambda: copy.fresh,
             on_heartbeat=lambda node, message: self.beats.append(message),
             forward_registry=lambda node: node == "forwarded",
         )
@@ -160,15 +179,19 @@ class World:
     def host_certificate(self, public: str, node: str, authority: str = "") -> str:
         return issue_host_certificate(authority or self.authority, public, node, time.time())
 
-    def agent(self, node: str = "node-1", *, says: str = "", authority: str = "", manager_port: int = 0) -> AgentLink:
+    def agent(
+        self, node: str = "node-1", *, says: str = "", authority: str = "", managers: Iterable[ManagerLink] = ()
+    ) -> AgentLink:
         key, public = make_ssh_key()
+        linked = list(managers) or [self.manager]
         hello = Hello(node=says or node, facts=FACTS, vtep_mac="02:00:00:00:00:01", statuses=(), clock=0)
         agent = AgentLink(
-            managers=[(self.manager_at.address, manager_port or self.manager.port)],
+            managers=[self.address(manager) for manager in linked],
             keys=NodeKeys((self.authority_line,), key, self.host_certificate(public, node, authority)),
             hello=lambda: hello,
             on_message=self._received,
             channels=self.containers,
+            fence=Fence(Path("/nowhere/fence.json")),
             dial=self.dial,
             listen=(self.nodes_at.address, 0),
             on_skew=self.skews.append,
@@ -177,10 +200,14 @@ class World:
         self.nodes_at.start(agent)
         self.agents.append(agent)
         if self.dial == "manager":
-            self.manager.set_dial_targets({node: (self.nodes_at.address, agent.port)})
+            for manager in linked:
+                manager.set_dial_targets({node: (self.nodes_at.address, agent.port)})
         return agent
 
-    def _received(self, message: FromManager) -> None:
+    def address(self, manager: ManagerLink) -> tuple[str, int]:
+        return self.manager_at.address, manager.port
+
+    def _received(self, message: Picture) -> None:
         match message:
             case Orders():
                 self.orders.append(message)

@@ -243,7 +243,7 @@ def test_an_agent_lets_no_manager_of_another_cluster_in() -> None:
     other, _ = make_ssh_key()
     foreign = world.make_manager(other)
     foreign.start()
-    agent = world.agent(manager_port=foreign.port)
+    agent = world.agent(managers=[foreign])
     with pytest.raises(TimeoutError):
         eventually(lambda: foreign.connected() or agent.state.manager, 1.5)
     foreign.stop()
@@ -281,7 +281,8 @@ def test_an_agent_comes_back_to_a_manager_that_was_away() -> None:
     world = World("agent")
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port = probe.getsockname()[1]
-    agent = world.agent(manager_port=port)
+    agent = world.agent()
+    agent.set_managers([("127.0.0.1", port)])
     agent.report((status("shop/web-0", "starting"),))
     for _ in range(2):
         manager = world.make_manager(world.authority, port)

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from appliance.link.messages import Picture
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceState, InstanceStatus
 from appliance.model.node import NodeFacts, NodeSpec, NodeState, NodeStatus
 from appliance.model.service import Deploy, Revision, Service
+from appliance.model.stamp import Stamp
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.memory import MemoryStore
@@ -74,3 +76,8 @@ class ClusterInMemory:
 
 def seen(instance: str, node: str, state: InstanceState = "running") -> InstanceStatus:
     return InstanceStatus(instance=instance, node=node, state=state, ip="10.42.1.2", since=NOW)
+
+
+def unstamped(message: Picture) -> Picture:
+    """What it says, however new it is."""
+    return msgspec.structs.replace(message, stamp=Stamp())

@@ -1,6 +1,6 @@
 """Nodes are told who is where when they say hello, and then of changes only."""
 
-from appliance.link.directory import DirectoryDispatch
+from appliance.link.directory import directory_telling
 from appliance.link.messages import DirectoryNews
 from appliance.model.directory import Directory, Endpoint
 from tests.unit.link.cluster_in_memory import ClusterInMemory
@@ -14,7 +14,7 @@ def endpoint(*, ready: bool) -> Endpoint:
 def test_everything_comes_after_a_hello_and_afterwards_what_changed() -> None:
     outbox = Outbox()
     now = [Directory(endpoints={"s/web-0": endpoint(ready=False)})]
-    dispatch = DirectoryDispatch(ClusterInMemory(2).state, outbox, lambda _: now[0])
+    dispatch = directory_telling(ClusterInMemory(2).state, outbox, lambda _: now[0])
     dispatch.cycle()
     first = DirectoryNews(full=True, endpoints=(endpoint(ready=False),), deploys={}, policies={})
     assert outbox.take() == {"n1": first, "n2": first}

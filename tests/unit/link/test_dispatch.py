@@ -6,8 +6,8 @@ import pytest
 
 from appliance.errors import NotFound
 from appliance.link import orders
-from appliance.link.dispatch import Dispatch
-from appliance.link.messages import FromManager, Gates, Orders, Peers
+from appliance.link.dispatch import Dispatch, peers_telling
+from appliance.link.messages import Gates, Orders, Peers, Picture
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer
 from appliance.model.node import Peer
@@ -22,19 +22,19 @@ from tests.unit.link.cluster_in_memory import NOW, ClusterInMemory
 
 
 class Outbox:
-    """The messages to each node that is connected."""
+    """The messages to each node that follows."""
 
     def __init__(self) -> None:
         self.nodes = {"n1", "n2"}
-        self.sent: list[tuple[str, FromManager]] = []
+        self.sent: list[tuple[str, Picture]] = []
 
-    def connected(self) -> set[str]:
+    def followers(self) -> set[str]:
         return set(self.nodes)
 
-    def send(self, node_id: str, message: FromManager) -> None:
+    def send(self, node_id: str, message: Picture) -> None:
         self.sent.append((node_id, message))
 
-    def take(self) -> list[tuple[str, FromManager]]:
+    def take(self) -> list[tuple[str, Picture]]:
         """What was sent since it was last asked, by node."""
         taken, self.sent = sorted(self.sent, key=lambda pair: pair[0]), []
         return taken
@@ -55,6 +55,7 @@ class House:
         self.secrets: dict[str, str] = {}
         self.gates: dict[str, int] = {}
         self.said_hello: set[str] = set()
+        self.peers = peers_telling(self.cluster.state, self.outbox)
         self.dispatch = Dispatch(self.cluster.state, self.outbox, assignment, self._unseal, self._gates_for)
 
     def _unseal(self, service: str, name: str, version: int) -> str:
@@ -121,8 +122,9 @@ def test_a_node_that_says_hello_gets_everything_anew_and_others_nothing(house: H
     house.settled().dispatch.greet("n1")
     house.dispatch.cycle()
     sent = house.outbox.take()
-    assert [(node, type(message)) for node, message in sent] == [("n1", Peers), ("n1", Gates), ("n1", Orders)]
-    assert isinstance(sent[2][1], Orders) and sent[2][1].full and len(sent[2][1].assignments) == 2
+    assert [(node, type(message)) for node, message in sent] == [("n1", Gates), ("n1", Orders)]
+    assert isinstance(sent[1][1], Orders) and sent[1][1].full and len(sent[1][1].assignments) == 2
+    assert {message.stamp for _, message in sent if isinstance(message, Picture)} == {house.cluster.state.stamp()}
 
 
 def test_a_node_that_was_away_is_told_of_what_went_meanwhile_by_its_absence(house: House) -> None:
@@ -139,19 +141,21 @@ def test_a_node_that_was_away_is_told_of_what_went_meanwhile_by_its_absence(hous
 def test_peers_are_the_nodes_that_have_told_their_mac(house: House) -> None:
     house.cluster.set_node("n1", "ready", "02:01")
     house.cluster.set_node("n2", "joining")
-    house.dispatch.cycle()
-    peers = Peers(peers=(Peer(node="n1", number=1, address="192.0.2.1", vtep_mac="02:01"),))
-    sent = house.outbox.take()
-    assert ("n1", peers) in sent and ("n2", peers) in sent
+    house.peers.cycle()
+    peers = (Peer(node="n1", number=1, address="192.0.2.1", vtep_mac="02:01"),)
+    sent = [(node, message.peers) for node, message in house.outbox.take() if isinstance(message, Peers)]
+    assert sent == [("n1", peers), ("n2", peers)]
 
 
 def test_peers_are_sent_again_only_when_they_changed(house: House) -> None:
     house.cluster.set_node("n1", "ready", "02:01")
-    house.settled().cluster.set_node("n1", "unreachable", "02:01")
-    house.dispatch.cycle()
+    house.peers.cycle()
+    house.outbox.take()
+    house.cluster.set_node("n1", "unreachable", "02:01")
+    house.peers.cycle()
     assert house.outbox.take() == [], "an unreachable node's instances keep running: it stays a peer"
     house.cluster.set_node("n2", "ready", "02:02")
-    house.dispatch.cycle()
+    house.peers.cycle()
     sent = house.outbox.take()
     assert [node for node, _ in sent] == ["n1", "n2"]
     assert all(isinstance(message, Peers) and len(message.peers) == 2 for _, message in sent)
@@ -159,7 +163,7 @@ def test_peers_are_sent_again_only_when_they_changed(house: House) -> None:
 
 def test_a_started_dispatch_follows_the_state_by_itself(house: House) -> None:
     house.dispatch.start()
-    eventually(lambda: len(house.outbox.sent) == 6, 30)
+    eventually(lambda: len(house.outbox.sent) == 4, 30)
     house.cluster.bind("s/web-0", "n1")
     eventually(lambda: any(isinstance(m, Orders) and m.assignments for _, m in house.outbox.sent), 30)
 
@@ -199,9 +203,10 @@ def test_gates_of_its_services_are_told_to_a_node_after_hello_and_when_they_chan
 
     house.cluster.bind("s/web-0", "n1")
     house.gates = {"s": 1, "other": 0}
+    house.outbox.nodes = {"n1"}
     house.dispatch.greet("n1")
     house.dispatch.cycle()
-    assert told() == [("n1", {"s": 1}), ("n2", {})] and house.said_hello == {"n1"}
+    assert told() == [("n1", {"s": 1})] and house.said_hello == {"n1"}
     house.dispatch.cycle()
     assert told() == []
     house.gates = {}
@@ -209,7 +214,7 @@ def test_gates_of_its_services_are_told_to_a_node_after_hello_and_when_they_chan
     assert told() == [("n1", {})]
     house.outbox.nodes = {"n2"}
     house.dispatch.cycle()
-    assert house.said_hello == set()
+    assert told() == [("n2", {})] and house.said_hello == {"n2"}
 
 
 def test_orders_that_are_too_large_for_a_message_come_in_several() -> None:

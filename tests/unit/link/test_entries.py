@@ -1,24 +1,24 @@
 """The entry's rules reach the nodes that serve it, once for each change, and its certificates when they change."""
 
-from appliance.link.entries import EntryDispatch
-from appliance.link.messages import Entries, FromManager
+from appliance.link.entries import entry_telling
+from appliance.link.messages import Entries, Picture
 from appliance.model.entry import EntryRule, HostCertificate
-from tests.unit.link.cluster_in_memory import ClusterInMemory
+from tests.unit.link.cluster_in_memory import ClusterInMemory, unstamped
 
 NONE = Entries(rules=(), certificates=())
 
 
 class Outbox:
     def __init__(self) -> None:
-        self.sent: list[tuple[str, FromManager]] = []
+        self.sent: list[tuple[str, Picture]] = []
 
-    def connected(self) -> set[str]:
+    def followers(self) -> set[str]:
         return {"n1", "n2"}
 
-    def send(self, node_id: str, message: FromManager) -> None:
-        self.sent.append((node_id, message))
+    def send(self, node_id: str, message: Picture) -> None:
+        self.sent.append((node_id, unstamped(message)))
 
-    def take(self) -> dict[str, FromManager]:
+    def take(self) -> dict[str, Picture]:
         taken, self.sent = dict(self.sent), []
         return taken
 
@@ -31,7 +31,7 @@ class World:
         self.serving = {"n1"}
         self.rules: tuple[EntryRule, ...] = (EntryRule(service="s", backends=()),)
         self.certificates: tuple[HostCertificate, ...] = (HostCertificate(host="", chain="c", key="k"),)
-        self.dispatch = EntryDispatch(
+        self.dispatch = entry_telling(
             ClusterInMemory(2).state,
             self.outbox,
             lambda _: self.rules,
@@ -39,7 +39,7 @@ class World:
             lambda _: self.certificates,
         )
 
-    def news(self) -> dict[str, FromManager]:
+    def news(self) -> dict[str, Picture]:
         self.dispatch.cycle()
         return self.outbox.take()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from appliance.link.messages import FromManager, Trust
+from appliance.link.messages import Picture, Trust
 from appliance.link.trust import Authorities, TrustDispatch
 from appliance.model.certificate import DAY, USUAL_LIFE, RevokedKey
 from appliance.security.ssh import (
@@ -28,9 +28,13 @@ class Links:
         self.shown: dict[str, LinkCertificate] = {}
         self.sent: list[Trust] = []
 
-    def send(self, node_id: str, message: FromManager) -> None:
-        assert isinstance(message, Trust)
-        self.sent.append(message)
+    def send(self, node_id: str, message: Picture) -> None:
+        trust = unstamped(message)
+        assert isinstance(trust, Trust)
+        self.sent.append(trust)
+
+    def followers(self) -> set[str]:
+        return self.connected()
 
     def connected(self) -> set[str]:
         return set(self.shown)

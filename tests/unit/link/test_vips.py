@@ -1,10 +1,10 @@
 """Nodes hear of the addresses that they may hold, and the leader writes who holds them once that has settled."""
 
-from appliance.link.messages import FromManager, Held, Vips
-from appliance.link.vips import SETTLED, VipDispatch, VipHolders
+from appliance.link.messages import Held, Picture, Vips
+from appliance.link.vips import SETTLED, VipHolders, vip_telling
 from appliance.model.vip import Candidate, VipPlan
 from appliance.store.store import Expect
-from tests.unit.link.cluster_in_memory import ClusterInMemory
+from tests.unit.link.cluster_in_memory import ClusterInMemory, unstamped
 
 
 def plan(address: str, *nodes: str) -> VipPlan:
@@ -14,22 +14,22 @@ def plan(address: str, *nodes: str) -> VipPlan:
 
 class Outbox:
     def __init__(self) -> None:
-        self.sent: dict[str, FromManager] = {}
+        self.sent: dict[str, Picture] = {}
 
-    def connected(self) -> set[str]:
+    def followers(self) -> set[str]:
         return {"n1", "n2"}
 
-    def send(self, node_id: str, message: FromManager) -> None:
-        self.sent[node_id] = message
+    def send(self, node_id: str, message: Picture) -> None:
+        self.sent[node_id] = unstamped(message)
 
-    def take(self) -> dict[str, FromManager]:
+    def take(self) -> dict[str, Picture]:
         taken, self.sent = self.sent, {}
         return taken
 
 
 def test_a_node_hears_of_what_it_may_hold_and_of_nothing_else() -> None:
     outbox, both, one = Outbox(), plan("10.0.0.50", "n1", "n2"), plan("10.0.0.51", "n1")
-    dispatch = VipDispatch(ClusterInMemory(2).state, outbox, lambda _: (both, one))
+    dispatch = vip_telling(ClusterInMemory(2).state, outbox, lambda _: (both, one))
     dispatch.cycle()
     assert outbox.take() == {"n1": Vips(vips=(both, one)), "n2": Vips(vips=(both,))}
     dispatch.cycle()

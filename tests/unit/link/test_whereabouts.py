@@ -3,28 +3,28 @@
 import pytest
 
 from appliance.errors import Conflict, UsageError
-from appliance.link.messages import FromManager, Whereabouts
-from appliance.link.whereabouts import WhereaboutsDispatch, moving
+from appliance.link.messages import Picture, Whereabouts
+from appliance.link.whereabouts import Movers, moving, whereabouts_telling
 from appliance.model.cluster import Cluster
 from appliance.model.node import NodeSpec
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.store import Put
-from tests.unit.link.cluster_in_memory import ClusterInMemory
+from tests.unit.link.cluster_in_memory import ClusterInMemory, unstamped
 
 
 class Outbox:
     def __init__(self, *connected: str) -> None:
         self._connected = set(connected)
-        self.sent: list[tuple[str, FromManager]] = []
+        self.sent: list[tuple[str, Picture]] = []
 
-    def send(self, node_id: str, message: FromManager) -> None:
-        self.sent.append((node_id, message))
+    def send(self, node_id: str, message: Picture) -> None:
+        self.sent.append((node_id, unstamped(message)))
 
-    def connected(self) -> set[str]:
+    def followers(self) -> set[str]:
         return self._connected
 
-    def take(self) -> dict[str, FromManager]:
+    def take(self) -> dict[str, Picture]:
         found, self.sent = dict(self.sent), []
         return found
 
@@ -53,29 +53,27 @@ def node(cluster: ClusterInMemory, name: str) -> NodeSpec:
 
 def test_a_node_hears_where_it_is_once_and_again_after_a_hello(cluster: ClusterInMemory) -> None:
     outbox = Outbox("n1", "n2")
-    dispatch = WhereaboutsDispatch(cluster.state, cluster.store, outbox)
+    dispatch = whereabouts_telling(cluster.state, outbox)
     dispatch.cycle()
     assert outbox.take() == {"n1": at("192.0.2.1"), "n2": at("192.0.2.2")}
     dispatch.cycle()
     assert outbox.take() == {}
-    dispatch.greet("n2", "")
+    dispatch.greet("n2")
     dispatch.cycle()
     assert outbox.take() == {"n2": at("192.0.2.2")}
 
 
-def test_a_node_that_moved_is_written_down_before_it_hears_where_it_is(cluster: ClusterInMemory) -> None:
-    outbox = Outbox("n2")
-    dispatch = WhereaboutsDispatch(cluster.state, cluster.store, outbox)
-    dispatch.greet("n2", "192.0.2.77")
-    assert dispatch.cycle() is None
+def test_a_node_that_moved_is_written_down(cluster: ClusterInMemory) -> None:
+    movers = Movers(cluster.state, cluster.store)
+    movers.said("n2", "192.0.2.77")
+    assert movers.cycle() is None
     assert node(cluster, "n2").address == "192.0.2.77"
-    assert outbox.take() == {"n2": at("192.0.2.77")}
 
 
 def test_a_node_does_not_get_the_address_of_another(cluster: ClusterInMemory) -> None:
-    dispatch = WhereaboutsDispatch(cluster.state, cluster.store, Outbox("n2"))
-    dispatch.greet("n2", "192.0.2.3")
-    assert dispatch.cycle()  # tried again: the other may move away
+    movers = Movers(cluster.state, cluster.store)
+    movers.said("n2", "192.0.2.3")
+    assert movers.cycle()  # tried again: the other may move away
     assert node(cluster, "n2").address == "192.0.2.2"
     with pytest.raises(Conflict, match="n3 has"):
         moving(cluster.state, node(cluster, "n2"), "192.0.2.3")
@@ -87,7 +85,7 @@ def test_when_the_manager_moves_the_page_moves_and_all_hear_of_it(cluster: Clust
     outbox = Outbox("n1", "n2")
     operations, expect = moving(cluster.state, node(cluster, "n1"), "192.0.2.99")
     cluster.mirror.wait_for(cluster.store.commit(operations, expect), 5)
-    WhereaboutsDispatch(cluster.state, cluster.store, outbox).cycle()
+    whereabouts_telling(cluster.state, outbox).cycle()
     assert outbox.take() == {"n1": at("192.0.2.99", "192.0.2.99"), "n2": at("192.0.2.2", "192.0.2.99")}
     now = cluster.state.cluster()
     assert now and now.url == "https://192.0.2.99:8443/"

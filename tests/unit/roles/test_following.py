@@ -29,7 +29,10 @@ class World:
         self.now = 0.0
         self.addresses = {identity.address}
         self.written: list[NodeIdentity] = []
-        self.following = Following(identity, self.written.append, self.addresses.__contains__, lambda: self.now)
+        self.linked: list[tuple[str, ...]] = []
+        self.following = Following(
+            identity, self.written.append, self.linked.append, self.addresses.__contains__, lambda: self.now
+        )
 
 
 def test_nothing_is_written_while_nothing_changes() -> None:
@@ -69,6 +72,18 @@ def test_what_was_set_on_the_node_stays_until_the_managers_confirm_it() -> None:
 def test_the_managers_new_address_is_followed() -> None:
     news = Whereabouts(address=AGENT.address, managers=("192.0.2.9:8444",))
     assert followed(AGENT, news).managers == ("192.0.2.9:8444",)
+
+
+def test_other_managers_are_written_down_and_linked_and_an_address_is_no_matter_of_the_link() -> None:
+    world = World(AGENT)
+    world.addresses.add("192.0.2.7")
+    world.following.take(NEW)
+    world.following.cycle()
+    assert world.linked == []
+    both = (*AGENT.managers, "192.0.2.9:8444")
+    world.following.take(replace(NEW, managers=both))
+    world.following.cycle()
+    assert world.linked == [both] and world.written[-1].managers == both
 
 
 def test_a_manager_that_was_moved_by_hand_looks_for_itself_at_its_new_address() -> None:
