@@ -16,7 +16,7 @@ from appliance.security.ssh import (
     public_key_of,
     read_certificate,
 )
-from tests.unit.link.cluster_in_memory import NOW, ClusterInMemory
+from tests.unit.link.cluster_in_memory import NOW, ClusterInMemory, unstamped
 
 START = 1_800_000_000.0
 
