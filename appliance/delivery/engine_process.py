@@ -97,8 +97,16 @@ class EngineProcess:
 
     def start(self) -> None:
         """Returns once it answers; raises EngineUnavailable when it does not."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start it unless it runs, and do not wait until it answers."""
         if not self.alive():
             self._spawn()
+
+    def wait(self) -> None:
+        """Returns once it answers; raises EngineUnavailable when it has ended or takes too long."""
         deadline = time.monotonic() + READY_WITHIN
         while not answers(self._layout.engine_socket):
             if not self.alive() or time.monotonic() > deadline:

@@ -27,6 +27,7 @@ from appliance.delivery.package import Package
 from appliance.delivery.runtime import EngineRuntime, unpack_engine
 from appliance.engine.container import NodePlaces
 from appliance.engine.docker import DockerEngine
+from appliance.errors import EngineUnavailable
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
 from appliance.link.agent_end import AgentLink
@@ -51,6 +52,7 @@ from appliance.model.cluster import DOMAIN, INSTANCE_NETWORK, LINK_PORT
 from appliance.model.directory import Directory
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import InstanceStatus
+from appliance.model.node import NodeFacts
 from appliance.model.secret import secrets_used
 from appliance.network.balance import Balance
 from appliance.network.bridge import Bridge
@@ -73,12 +75,19 @@ from appliance.terminal.local import LocalSocket
 
 log = logging.getLogger(__name__)
 
+ASK_AGAIN = 0.1
+"""Seconds between two tries to reach the engine while it starts."""
+
 
 def run_agent(layout: Layout, identity: NodeIdentity) -> None:
-    """Run until SIGTERM or SIGINT. Raises EngineUnavailable where no engine answers; whoever started us tries again."""
+    """Run until SIGTERM or SIGINT."""
     signals = Signals()
+    engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
+    version = _version(engine, signals)
+    if not version:
+        return
     with Package.open() as package:
-        group = _components(layout, identity, package)
+        group = _components(layout, identity, package, engine, facts.measure(version, layout))
         group.start()
         log.info("agent of node %s is up", identity.name)
         while not signals.asked_to_end:
@@ -86,9 +95,23 @@ def run_agent(layout: Layout, identity: NodeIdentity) -> None:
         group.stop()
 
 
-def _components(layout: Layout, identity: NodeIdentity, package: Package) -> Group:
-    engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
-    measured = facts.measure(engine.version(), layout)
+def _version(engine: DockerEngine, signals: Signals) -> str:
+    """The engine's, once it answers; "" when we are to end before that."""
+    complaint = ""
+    while not signals.asked_to_end:
+        try:
+            return engine.version()
+        except EngineUnavailable as error:
+            if error.why != complaint:
+                complaint = error.why
+                log.info("waiting for the engine: %s", error.why)
+        signals.wait(ASK_AGAIN)
+    return ""
+
+
+def _components(
+    layout: Layout, identity: NodeIdentity, package: Package, engine: DockerEngine, measured: NodeFacts
+) -> Group:
     wishes = LocalWishes(layout.wishes)
     book = AssignmentBook(layout.assignments, wishes)
     directory = DirectoryBook(layout.directory_file)

@@ -152,7 +152,9 @@ def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RolePr
     while not signals.asked_to_end:
         try:
             if engine is not None and not engine.alive():
-                engine.start()
+                engine.begin()
+                _tend_all(processes)  # they get ready while it does
+                engine.wait()
             settled.tend(processes)
             complaint = ""
         except ApplianceError as error:
@@ -161,10 +163,14 @@ def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RolePr
                 complaint = error.why
             signals.wait(2.0)
             continue
-        for process in processes:
-            process.tend()
+        _tend_all(processes)
         # The end of a child wakes us; an engine that an earlier run started is not our child.
         signals.wait(1.0)
+
+
+def _tend_all(processes: list[RoleProcess]) -> None:
+    for process in processes:
+        process.tend()
 
 
 def _rotate(log_file: Path, largest: int = 5 * 1024 * 1024) -> None:
