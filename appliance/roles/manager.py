@@ -1,6 +1,7 @@
 """The manager: holds the cluster's state, decides, and talks to people and nodes."""
 
 import logging
+import socket
 import time
 
 from appliance import VERSION
@@ -79,7 +80,7 @@ def run_manager(layout: Layout, identity: NodeIdentity) -> None:
     pki.renew_due(layout, time.time())  # before they are needed: this node may have been off for months
     store = EtcdStore([f"127.0.0.1:{ETCD_CLIENT_PORT}"], credentials(layout))
     try:
-        if not _wait_for(store, signals):
+        if not _wait_for(store, identity.address, signals):
             return
         fill_if_empty(store, layout)
         store.set_peer_url(identity.id, f"https://{identity.address}:{ETCD_PEER_PORT}")
@@ -100,17 +101,22 @@ def credentials(layout: Layout) -> Credentials:
     return Credentials(pki.read_authority(layout), client.certificate, client.key)
 
 
-def _wait_for(store: Store, signals: Signals) -> bool:
-    """Return True once etcd answers, False when we are to end before that."""
+def _wait_for(store: Store, address: str, signals: Signals) -> bool:
+    """Return True once etcd answers, False when we are to end before that.
+
+    It has to be at `address` as well: one that is not will be made anew in a moment, as the node has moved.
+    """
     complaint = ""
     while not signals.asked_to_end:
         try:
             store.get(keys.CLUSTER)
+            socket.create_connection((address, ETCD_CLIENT_PORT), 1.0).close()
             return True
-        except StoreUnavailable as error:
-            if error.why != complaint:
-                complaint = error.why
-                log.info("waiting for etcd: %s", error.why)
+        except (StoreUnavailable, OSError) as error:
+            why = str(error) if isinstance(error, OSError) else error.why
+            if why != complaint:
+                complaint = why
+                log.info("waiting for etcd: %s", why)
         signals.wait(ASK_AGAIN)
     return False
 
