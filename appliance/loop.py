@@ -53,13 +53,13 @@ class Loop:
         """Ask for a cycle soon; cheap, from any thread."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """Return once no cycle runs any more; what it followed wakes it no longer."""
+    def stop(self, *, wait: bool = True) -> None:
+        """Return once no cycle runs any more, or at once without `wait`; what it followed wakes it no longer."""
         while self._followed:
             self._followed.pop()()
         self._stopping = True
         self._wake.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if wait and self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         self._thread = None
 

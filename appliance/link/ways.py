@@ -8,18 +8,22 @@ from appliance.model.measurement import Measurement
 
 
 class Ways:
-    """Thread-safe. `heard` and `gone` are the link's callbacks; `tell` gets (node id, sentence, whether it warns)."""
+    """Thread-safe. `heard` and `gone` are the link's callbacks; `tell` gets (node id, sentence, whether it warns).
 
-    def __init__(self, tell: Callable[[str, str, bool], None]) -> None:
+    `reached` says whether a manager has a link to a node (by its id).
+    """
+
+    def __init__(self, tell: Callable[[str, str, bool], None], reached: Callable[[str], bool]) -> None:
         self._tell = tell
+        self._reached = reached
         self._lock = threading.Lock()
         self._bad: dict[str, tuple[Measurement, ...]] = {}
         self._warned: set[str] = set()
 
     def heard(self, node_id: str, message: Heartbeat) -> None:
-        bad = message.overlay
-        if bad is None:
+        if message.overlay is None:
             return
+        bad = tuple(measured for measured in message.overlay if not self._may_be_off(measured))
         with self._lock:
             self._bad[node_id] = bad
             warned = node_id in self._warned
@@ -28,6 +32,10 @@ class Ways:
             self._tell(node_id, f"the overlay is in trouble on the way to {_nodes(len(bad))}", True)
         elif warned and not bad:
             self._tell(node_id, "the overlay reaches every node again", False)
+
+    def _may_be_off(self, measured: Measurement) -> bool:
+        """Silent through the overlay and not asked in another way: it may be off, unless a manager knows better."""
+        return measured.host is None and not measured.overlay and not self._reached(measured.node)
 
     def gone(self, node_id: str) -> None:
         """That it was in trouble is not forgotten: a link that comes and goes warns once."""

@@ -34,7 +34,8 @@ class Checkup:
         self._loop.start()
 
     def stop(self) -> None:
-        self._loop.stop()
+        """A look that is under way may go on for seconds; it only asks, so nobody waits for it."""
+        self._loop.stop(wait=False)
 
     def wake(self) -> None:
         """The other nodes may have changed."""
@@ -62,5 +63,8 @@ class Checkup:
 
 
 def is_bad(measured: Measurement) -> bool:
-    """A node that does not answer at all is most likely off, which managers see for themselves."""
-    return (measured.host or measured.overlay) and bool(troubles(measured, "", ""))
+    """A node that does not answer at all is most likely off, which managers see for themselves.
+
+    Where its host could not be asked, it is for them to tell which it is.
+    """
+    return (measured.host is not False or measured.overlay) and bool(troubles(measured, "", ""))

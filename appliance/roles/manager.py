@@ -188,7 +188,8 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
     )
     holders = VipHolders(store, state, election.term, vip_plans)
     ways = Ways(
-        lambda node, text, warns: events.add([Draft("overlay", node, text, "warning" if warns else "info", node)])
+        lambda node, text, warns: events.add([Draft("overlay", node, text, "warning" if warns else "info", node)]),
+        lambda node: (status := state.node_status.get(node)) is not None and status.state == "ready",
     )
     autoscaler = Autoscaler(store, state, election.term, measurements.instances)
 

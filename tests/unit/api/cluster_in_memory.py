@@ -149,7 +149,7 @@ def in_memory() -> Iterator[InMemory]:
         seal=Seal(bytes(KEY_BYTES)),
         measurements=Measurements(state, lambda: 0.0),
         clocks=Clocks(lambda node, text, warns: None),
-        ways=Ways(lambda node, text, warns: None),
+        ways=Ways(lambda node, text, warns: None, lambda node: True),
         probe=lambda requests: {node: LinkDown("The node is not connected to this manager.") for node in requests},
         events=events,
         clock=lambda: 1_767_225_600.0,

@@ -7,6 +7,7 @@ from appliance.network.checkup import AGAIN, LATER, PATIENT, Checkup
 PEERS = (Peer(node="n-2", number=2, address="192.0.2.2", vtep_mac="02:00:00:00:00:02"),)
 WELL = Measurement(node="n-2", host=True, overlay=True, latency=0.001, size=1450, wanted=1450, stream="passes")
 BLOCKED = Measurement(node="n-2", host=True, overlay=False, wanted=1450)
+SILENT = Measurement(node="n-2", host=None, overlay=False, wanted=1450)
 OFF = Measurement(node="n-2", host=False, overlay=False, wanted=1450)
 
 
@@ -46,3 +47,10 @@ def test_a_node_that_is_off_is_no_trouble_of_the_overlay() -> None:
     world = World(OFF)
     world.checkup.cycle()
     assert world.checkup.bad() == ()
+
+
+def test_a_silent_node_is_told_of_where_its_host_may_not_be_asked() -> None:
+    world = World(*[SILENT] * PATIENT)
+    for _ in range(PATIENT):
+        world.checkup.cycle()
+    assert world.checkup.bad() == (SILENT,)
