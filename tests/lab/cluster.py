@@ -8,7 +8,7 @@ from typing import Any
 from tests.lab.engine_api import EngineApi
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.one_way import VISITOR_GROUP
+from tests.lab.one_way import VISITOR
 from tests.lab.waiting import eventually
 
 UP_LIMIT = 180.0
@@ -113,8 +113,7 @@ def ca_of(host: Host) -> Path:
 
 def fetch(host: Host, url: str, *options: str | Path, timeout: int = 5) -> str:
     """The body curl gets on this host, or an AssertionError with curl's complaint."""
-    visitor = ("setpriv", f"--regid={VISITOR_GROUP}", "--clear-groups")
-    result = host.run(*visitor, "curl", "-sS", "--fail", "--max-time", str(timeout), *options, url, check=False)
+    result = host.run(*VISITOR, "curl", "-sS", "--fail", "--max-time", str(timeout), *options, url, check=False)
     assert result.returncode == 0, f"{url} from {host.name}: {result.stderr}"
     return result.stdout
 

@@ -133,6 +133,14 @@ class Lab:
         self._forbidden[host.name] = (towards.address,)
         one_way.forbid(host.namespace, self._forbidden[host.name])
 
+    def flush_rules(self, host: Host) -> None:
+        """`nft flush ruleset`, as a firewall reload does; only what makes a network one-way comes back at once."""
+        if host.name not in self._forbidden:
+            host.run("nft", "flush", "ruleset")
+            return
+        self._remember_dropped(host)
+        one_way.forbid(host.namespace, self._forbidden[host.name], alone=True)
+
     def dropped(self) -> dict[str, int]:
         """Host → packets by which it tried to go the forbidden way."""
         now = {host.name: one_way.dropped(host.namespace) for host in self.hosts if host.name in self._forbidden}
@@ -163,9 +171,13 @@ class Lab:
 
     def _unplug(self, host: Host) -> None:
         if host.name in self._forbidden:
-            self._dropped[host.name] = self._dropped.get(host.name, 0) + one_way.dropped(host.namespace)
+            self._remember_dropped(host)
         _ip("-n", self._switch, "link", "del", "dev", host.name)
         _ip("netns", "del", host.namespace)
+
+    def _remember_dropped(self, host: Host) -> None:
+        """To be called before its counters go."""
+        self._dropped[host.name] = self._dropped.get(host.name, 0) + one_way.dropped(host.namespace)
 
 
 def clean_leftovers() -> None:

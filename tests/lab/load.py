@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.host import Host, Spawned
+from tests.lab.one_way import VISITOR
 
 
 class Load:
@@ -14,7 +15,7 @@ class Load:
 
     def __init__(self, host: Host, address: str, name: str, *, clients: int = 4) -> None:
         self._running: Spawned = host.spawn(
-            sys.executable, "-s", Path(__file__).with_name("load_clients.py"), address, name, str(clients)
+            *VISITOR, sys.executable, "-s", Path(__file__).with_name("load_clients.py"), address, name, str(clients)
         )
 
     def end(self) -> dict[str, Any]:

@@ -13,12 +13,17 @@ TABLE = "lab_one_way"
 VXLAN_PORT = 8472
 VISITOR_GROUP = 4242
 """Group of the processes by which a test plays somebody who uses services from the host."""
+VISITOR = ("setpriv", f"--regid={VISITOR_GROUP}", "--clear-groups")
+"""What makes one of the command behind it."""
 
 
-def forbid(namespace: str, addresses: Iterable[str]) -> None:
-    """From here on nothing on the host may begin to talk to `addresses`."""
+def forbid(namespace: str, addresses: Iterable[str], *, alone: bool = False) -> None:
+    """From here on nothing on the host may begin to talk to `addresses`.
+
+    `alone`: all other rules of the host go with the same stroke.
+    """
     to = f"ip daddr {{ {', '.join(addresses)} }}"
-    rules = f"""
+    rules = f"""{"flush ruleset" if alone else ""}
 table inet {TABLE} {{
     chain begun {{
         type filter hook output priority -300; policy accept;

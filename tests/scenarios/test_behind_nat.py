@@ -43,3 +43,7 @@ def test_a_hidden_agent_gets_images_runs_them_and_lets_people_in(cluster: Cluste
     assert row["node"] == "a1"
     eventually(lambda: "started" in cluster.manager.appliance("logs", row["instance"]).stdout, timeout=10)
     assert cluster.manager.appliance("exec", row["instance"], "--", "echo", "in").stdout == "in\n"
+
+
+def test_the_manager_never_began_to_talk_to_the_hidden_agent(cluster: Cluster) -> None:
+    assert cluster.lab.dropped() == {cluster.manager.name: 0}

@@ -12,6 +12,7 @@ from appliance.security.ca import issue, make_ca
 from tests.lab.cluster import Cluster, ca_of, fetch
 from tests.lab.host import Host
 from tests.lab.load import Load
+from tests.lab.one_way import VISITOR
 from tests.lab.waiting import eventually
 
 SPEC = """
@@ -136,7 +137,10 @@ entry: [{host: own.local, to: web/http, certificate: tls}]
     # busybox has no page; that it says so by TLS is what counts
     url, resolve = "https://own.local/", f"own.local:443:{cluster.manager.address}"
     said = eventually(
-        lambda: cluster.hosts[1].run("curl", "-sS", *options, "--resolve", resolve, url, check=False).stdout == "0",
+        lambda: (
+            cluster.hosts[1].run(*VISITOR, "curl", "-sS", *options, "--resolve", resolve, url, check=False).stdout
+            == "0"
+        ),
         timeout=10,
     )
     assert said
@@ -174,7 +178,7 @@ entry: [{tcp: 7001, to: web/http}, {tcp: 7002, to: web/http}]
         return "tcp/7001 is left out" in text
 
     eventually(told, timeout=15)
-    ask = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{cluster.manager.address}:7002/")
+    ask = (*VISITOR, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{cluster.manager.address}:7002/")
     eventually(lambda: cluster.hosts[1].run(*ask, check=False).stdout == "404", timeout=10)  # busybox has no page
     assert answers(cluster)
     listener.kill()
@@ -186,7 +190,7 @@ def test_an_instance_that_is_not_ready_is_left_out_within_a_second(cluster: Clus
     asking = f"while :; do echo $(date +%s.%N) $(curl -s -H 'Host: page.local' {cluster.manager.address}); done"
     taken = []
     for _ in range(5):
-        told = cluster.hosts[2].spawn("sh", "-c", asking)
+        told = cluster.hosts[2].spawn(*VISITOR, "sh", "-c", asking)
         eventually(lambda: "shop/page-1" in told.log.read_text(), timeout=10)  # noqa: B023
         cluster.manager.appliance("exec", "shop/page-1", "--", "touch", "/tmp/unwell")
         unwell = time.time()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.cluster import Cluster, fetch
+from tests.lab.one_way import VISITOR
 from tests.lab.waiting import eventually
 
 PAGE = (Path(__file__).parents[2] / "docs/examples.md").read_text()
@@ -123,7 +124,9 @@ def test_example_entry(three_nodes: Cluster, applied: Callable[[str], str]) -> N
 
     assert eventually(lambda: get("/"), timeout=30) == "shop"
     assert eventually(lambda: get("/help/"), timeout=10) == "help"
-    unknown = asking.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{manager}/", check=False)
+    unknown = asking.run(
+        *VISITOR, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{manager}/", check=False
+    )
     assert unknown.stdout == "404"
 
 

@@ -50,6 +50,8 @@ def test_a_manager_serves_time_although_it_follows_nobody(cluster: Cluster) -> N
 
 
 def test_an_agent_follows_its_manager(cluster: Cluster) -> None:
+    if cluster.lab.dial == "manager":
+        pytest.skip("where only managers dial, no agent may ask for the time")
     eventually(lambda: selected(cluster.hosts[1]) == cluster.manager.address, timeout=60)
 
 
