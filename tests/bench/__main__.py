@@ -17,6 +17,7 @@ from tests.bench import figures
 from tests.bench.bare import BareLoop, restart_seconds
 from tests.bench.entry import entry
 from tests.bench.figures import Figure
+from tests.bench.healing import healing
 from tests.bench.network import network
 from tests.bench.overlay import overlay
 from tests.bench.processes import usage
@@ -217,7 +218,7 @@ def _engine(host: Host, package: Path) -> Engine:
 
 SECTIONS: dict[str, Callable[[Path, int], list[Figure]]] = {
     section.__name__: section
-    for section in (size, start, control, replicas, silent, restart, scheduling, entry, vip, network, overlay)
+    for section in (size, start, control, replicas, silent, restart, scheduling, entry, vip, network, overlay, healing)
 }
 
 

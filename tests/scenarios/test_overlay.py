@@ -1,35 +1,24 @@
 """The overlay of five hosts: who reaches whom, and how soon it is whole again after somebody took a part of it away.
 
-The seconds of each healing are printed (`pytest -s`).
+The seconds of each healing are printed (`pytest -s`); `python -m tests.bench healing` takes them for docs/bench.md.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.lab.cluster import Cluster
-from tests.lab.host import CommandFailed, Host
+from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.lab.mesh import Mesh, fragments, kill_engine, readdress, reboot
 from tests.lab.waiting import eventually
 
 HEALED = 10.0
 """Seconds within which the overlay is whole again."""
-SPEC = """
-service: mesh
-deploys:
-  web:
-    scale: every-node
-    stop_grace: 1s
-    placement: {tolerate: ["*"]}
-    containers:
-      main:
-        image: appliance/busybox
-        command: [sh, -c, "httpd -f -p 8080 -h /etc"]
-        ports: {http: {port: 8080, publish: 18080}}
-"""
+CERTAINLY = 60.0
+"""The same where processes start, which on a busy machine takes them several times as long."""
 
 
 @pytest.fixture(scope="module")
@@ -38,32 +27,12 @@ def cluster(lab: Lab) -> Iterator[Cluster]:
     cluster.start(lab.host("m1"))
     for name in ("a1", "a2", "a3", "a4"):
         cluster.join(lab.host(name))
-    cluster.apply(SPEC)
     yield cluster
 
 
-def instances(cluster: Cluster) -> dict[str, tuple[str, Host]]:
-    """Instance → (address, host)."""
-    hosts = {cluster.node_name(host): host for host in cluster.hosts}
-    return {row["instance"]: (row["ip"], hosts[row["node"]]) for row in cluster.ps("mesh")}
-
-
-def address_on(known: dict[str, tuple[str, Host]], host: Host) -> str:
-    return next(address for address, at in known.values() if at is host)
-
-
-def inside(cluster: Cluster, instance: str, script: str, *, check: bool = True) -> str:
-    try:
-        return cluster.manager.appliance("exec", instance, "--", "sh", "-c", script).stdout
-    except CommandFailed as failure:
-        if check:
-            raise
-        return str(failure)
-
-
-def ping_all(targets: list[str], options: str) -> str:
-    """A script that names each target that does not answer."""
-    return f"for target in {' '.join(targets)}; do ping -c1 -W2 {options} $target >/dev/null || echo $target; done"
+@pytest.fixture(scope="module")
+def mesh(cluster: Cluster) -> Mesh:
+    return Mesh(cluster)
 
 
 def fetch(host: Host, address: str, port: int = 8080) -> bool:
@@ -72,48 +41,33 @@ def fetch(host: Host, address: str, port: int = 8080) -> bool:
     return not host.run("curl", "-sS", "--fail", "--max-time", "1", url, check=False).returncode
 
 
-def heal(what: str, harm: Callable[[], object], whole: Callable[[], object]) -> None:
-    """Do harm; the overlay is whole again within HEALED seconds."""
-    eventually(whole, timeout=60)
-    harm()
-    begun = time.monotonic()
-    eventually(whole, timeout=HEALED)
-    print(f"  {what}: whole again after {time.monotonic() - begun:.1f} s")
+def test_all_instances_reach_each_other_by_address_and_by_name(mesh: Mesh) -> None:
+    assert {member.host.name for member in mesh.members} == {"m1", "a1", "a2", "a3", "a4"}
+    eventually(mesh.whole, timeout=20)
 
 
-def test_all_instances_reach_each_other_by_address_and_by_name(cluster: Cluster) -> None:
-    known = instances(cluster)
-    assert len(known) == len(cluster.hosts)
-    targets = [address for address, _ in known.values()]
-    names = [f"{name.partition('/')[2]}.web.mesh.appliance.internal" for name in known]
-    for name in known:
-        eventually(lambda: inside(cluster, name, ping_all([*targets, *names], "")) == "", timeout=20)  # noqa: B023
+def test_full_size_packets_pass_uncut_and_larger_ones_are_refused(mesh: Mesh) -> None:
+    """None may be cut on its way, neither inside the overlay nor by the hosts that carry it."""
+    for member in mesh.members:
+        for other in mesh.members:
+            assert member.echo(other, 1450) == "echo 1450"
+            assert other is member or member.echo(other, 1451) == "Message too long"
+    assert {fragments(host) for host in mesh.cluster.hosts} == {0}
 
 
-def test_full_size_packets_pass_and_none_has_to_be_cut(cluster: Cluster) -> None:
-    known = instances(cluster)
-    mtu = int(inside(cluster, next(iter(known)), "cat /sys/class/net/eth0/mtu"))
-    assert mtu == 1450
-    for name in known:
-        # busybox has no -M do: what is larger than an MTU on the way would be cut, and the count of cuts is looked at.
-        assert inside(cluster, name, ping_all([address for address, _ in known.values()], f"-s {mtu - 28}")) == ""
-    for host in cluster.hosts:
-        names, values = host.run("grep", "^Ip:", "/proc/net/snmp").stdout.splitlines()
-        seen = dict(zip(names.split(), values.split(), strict=True))
-        assert seen["FragCreates"] == "0"
+def test_a_host_reaches_the_instances_of_all_nodes(mesh: Mesh) -> None:
+    for member in mesh.members:
+        for host in mesh.cluster.hosts[:2]:
+            assert fetch(host, member.address)
 
 
-def test_a_host_reaches_the_instances_of_all_nodes(cluster: Cluster) -> None:
-    for address, _ in instances(cluster).values():
-        for host in cluster.hosts[:2]:
-            assert fetch(host, address)
-
-
-def test_what_leaves_the_overlay_has_the_hosts_address(cluster: Cluster) -> None:
-    outside = cluster.lab.host("outside")
+def test_what_leaves_the_overlay_has_the_hosts_address(mesh: Mesh) -> None:
+    outside = mesh.cluster.lab.host("outside")
     server = outside.spawn("python3", "-c", _SEEN.format(address=outside.address))
-    for name, (_, host) in list(instances(cluster).items())[:2]:
-        eventually(lambda: inside(cluster, name, f"wget -qO- http://{outside.address}:80/") == host.address, timeout=10)  # noqa: B023
+    for member in mesh.members[:2]:
+        seen = ("exec", member.instance, "--", "wget", "-qO-", f"http://{outside.address}:80/")
+        manager = mesh.cluster.manager
+        eventually(lambda: manager.appliance(*seen, check=False).stdout == member.host.address, timeout=10)  # noqa: B023
     server.kill()
 
 
@@ -167,59 +121,43 @@ def test_the_check_finds_the_largest_packet_that_passes(cluster: Cluster) -> Non
     assert net_check(cluster)["ok"]
 
 
-def test_what_is_taken_away_comes_back(cluster: Cluster) -> None:
-    known = instances(cluster)
-    host, other, third = cluster.hosts[1:4]
-    own, far = (address_on(known, each) for each in (host, other))
+def test_what_is_taken_away_comes_back(mesh: Mesh) -> None:
+    host, other = mesh.cluster.hosts[1:3]
+    far = mesh.on(other).address
     entry = next(
         row
         for row in json.loads(host.run("bridge", "-j", "fdb", "show", "dev", "flannel.1").stdout)
         if row.get("dst") == other.address
     )
-
-    def whole() -> bool:
-        """From the host and to it, and through the port that it publishes."""
-        return fetch(host, far) and fetch(other, own) and fetch(third, host.address, 18080)
-
     harms = {
         "a route": ["ip", "route", "del", f"{far.rpartition('.')[0]}.0/24"],
         "a bridge entry": ["bridge", "fdb", "del", entry["mac"], "dev", "flannel.1", "dst", entry["dst"], "self"],
         "iptables -F": ["iptables", "-F"],
         "iptables -t nat -F": ["iptables", "-t", "nat", "-F"],
-        "nft flush ruleset": ["nft", "flush", "ruleset"],
         "ip link del flannel.1": ["ip", "link", "del", "flannel.1"],
         "ip link del appliance0": ["ip", "link", "del", "appliance0"],
         "ip_forward": ["sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward"],
     }
     for what, command in harms.items():
-        heal(what, lambda: host.run(*command), whole)  # noqa: B023
+        show(what, mesh.heal(lambda: host.run(*command), HEALED))  # noqa: B023
+    show("nft flush ruleset", mesh.heal(lambda: mesh.cluster.lab.flush_rules(host), HEALED))
 
 
-def test_the_engine_is_killed(cluster: Cluster) -> None:
-    known, host, other = instances(cluster), cluster.hosts[1], cluster.hosts[2]
-    own, far = (address_on(known, each) for each in (host, other))
-
-    def kill() -> None:
-        host.run("sh", "-c", f"kill -9 $(cut -d' ' -f1 {host.root}/run/appliance/engine.pid)")
-
-    def whole() -> bool:
-        return fetch(host, far) and fetch(other, own) and fetch(other, host.address, 18080)
-
-    heal("kill -9 of the engine", kill, whole)
-    ping = ("curl", "-sS", "--unix-socket", host.root / "run/appliance/docker.sock", "http://localhost/_ping")
-    eventually(lambda: host.run(*ping, check=False).returncode == 0, timeout=60)
-    assert whole()
+def test_the_engine_is_killed(mesh: Mesh) -> None:
+    show("kill -9 of the engine", mesh.heal(lambda: kill_engine(mesh.cluster.hosts[1]), HEALED))
 
 
-def test_a_node_is_rebooted(cluster: Cluster) -> None:
+def test_a_node_is_rebooted(mesh: Mesh) -> None:
     """Counted from the moment at which the product is started again, as the host's init does."""
-    known, host, other = instances(cluster), cluster.hosts[2], cluster.hosts[1]
-    own = address_on(known, host)
-    cluster.lab.reboot(host)
-    host.spawn(*host.command("run"))
-    begun = time.monotonic()
-    eventually(lambda: fetch(other, own), timeout=60)
-    print(f"  reboot: reached {time.monotonic() - begun:.1f} s after `run` began")
+    show("reboot", mesh.heal(lambda: reboot(mesh.cluster, mesh.cluster.hosts[2]), CERTAINLY))
+
+
+def test_a_node_gets_another_address(mesh: Mesh) -> None:
+    show("another address", mesh.heal(lambda: readdress(mesh.cluster, mesh.cluster.hosts[3], 100), CERTAINLY))
+
+
+def show(what: str, seconds: float) -> None:
+    print(f"  {what}: whole again after {seconds:.1f} s")
 
 
 def test_a_node_that_cannot_use_the_overlay_says_so_after_its_join(cluster: Cluster) -> None:
