@@ -15,6 +15,7 @@ import msgspec
 from appliance.api import (
     certificates,
     cluster,
+    copy,
     events,
     images,
     instances,
@@ -54,6 +55,7 @@ def all_routes(context: Context) -> list[Route]:
     changes = Changes(context.state)
     found = [
         *cluster.routes(context),
+        *copy.routes(context),
         *nodes.routes(context),
         *net.routes(context),
         *services.routes(context, changes),
