@@ -4,6 +4,7 @@ Run as a program by the Python that will load the result: `python bytecode.py TR
 TREE. The files are of the unchecked-hash kind (PEP 552): they are valid whatever the time stamps of the sources are.
 """
 
+import ast
 import marshal
 import py_compile
 import sys
@@ -23,6 +24,8 @@ _CODE_PARTS = (
     "co_qualname",
     "co_varnames",
 )
+_OURS = "appliance/"
+"""Where functions keep their docstrings: they are the help of commands."""
 _HEADER = 16
 """Bytes before the code in a .pyc file (PEP 552)."""
 
@@ -42,20 +45,30 @@ def compile_tree(tree: Path) -> int:
         except (py_compile.PyCompileError, UnicodeDecodeError):
             continue  # templates and tests of other Python versions; importing them would fail all the same
         assert made is not None
-        _make_canonical(Path(made))
+        _make_canonical(Path(made), None if name.startswith(_OURS) else undocumented(source.read_bytes(), name))
         count += 1
     return count
 
 
-def _make_canonical(path: Path) -> None:
-    """Rewrite a compiled file so that it depends on nothing but its code.
+def undocumented(source: bytes, name: str) -> CodeType:
+    """The code without the docstrings of functions: they are a megabyte in every process, and nobody reads them there.
+    Modules and classes keep theirs, with which some packages compute."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+            node.body[0] = ast.copy_location(ast.Pass(), node.body[0])
+    return compile(tree, name, "exec", dont_inherit=True)
+
+
+def _make_canonical(path: Path, code: CodeType | None) -> None:
+    """Rewrite a compiled file, or with another `code`, so that it depends on nothing but its code.
 
     marshal writes an equal object a second time or refers back to the first, and marks objects, by identity and
     reference counts at that moment, which differ from run to run.
     """
     content = path.read_bytes()
     seen: dict[Any, Any] = {}
-    code = canonical(marshal.loads(content[_HEADER:]), seen)
+    code = canonical(code or marshal.loads(content[_HEADER:]), seen)
     path.write_bytes(content[:_HEADER] + marshal.dumps(code))
 
 

@@ -167,7 +167,7 @@ def bytecode_of_wheels(architecture: Architecture, workshop: Workshop) -> Path:
                 unpack.lay_out(stream, stage / "site")
             _compile(stage / "site", place, workshop)
 
-    return cached("bytecode", f"wheels-{digest_of(_RECIPE, collected.name, workshop.home.name)[:24]}.tar.gz", make)
+    return cached("bytecode", f"wheels-{digest_of(_compiler(), collected.name, workshop.home.name)[:24]}.tar.gz", make)
 
 
 def bytecode_of_own_code(workshop: Workshop) -> Path:
@@ -181,7 +181,7 @@ def bytecode_of_own_code(workshop: Workshop) -> Path:
                 shutil.copyfile(path, target)
             _compile(stage / "site", place, workshop)
 
-    return cached("bytecode", f"own-{digest_of(_RECIPE, _own_code_digest(), workshop.home.name)[:24]}.tar.gz", make)
+    return cached("bytecode", f"own-{digest_of(_compiler(), _own_code_digest(), workshop.home.name)[:24]}.tar.gz", make)
 
 
 def _as_pex(collected: Path, target: Path) -> None:
@@ -189,6 +189,10 @@ def _as_pex(collected: Path, target: Path) -> None:
     with zipfile.ZipFile(target, "w") as archive:
         for wheel in sorted(collected.glob("*.whl")):
             archive.write(wheel, f".deps/{wheel.name}")
+
+
+def _compiler() -> str:
+    return (BUNDLE / "bytecode.py").read_text()
 
 
 def _compile(site: Path, place: Path, workshop: Workshop) -> None:

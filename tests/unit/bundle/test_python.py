@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,22 @@ def test_canonical_bytecode_means_the_same() -> None:
     exec(code, module)
     assert repr(module["LIMITS"]) == "(1, 1.0, True, -0.0, 0.0, b'x', 'a sentence', 'name', None, Ellipsis)"
     assert module["__doc__"] == "A docstring."
+
+
+def test_only_functions_lose_their_docstrings() -> None:
+    source = b"""
+'Of a module.'
+class Kept:
+    'Of a class.'
+    def says(self):
+        'Of a function.'
+        return "words"
+"""
+    module: dict[str, Any] = {}
+    exec(bytecode.undocumented(source, "module.py"), module)
+    kept = module["Kept"]
+    assert (module["__doc__"], kept.__doc__, kept.says.__doc__) == ("Of a module.", "Of a class.", None)
+    assert kept().says() == "words"
 
 
 def test_sources_that_do_not_compile_are_passed_over(tmp_path: Path) -> None:
