@@ -5,7 +5,6 @@ renews an expired lease without an error.
 """
 
 import logging
-import queue
 import random
 import threading
 from collections.abc import Iterator, Sequence
@@ -40,6 +39,8 @@ _CHANNEL_OPTIONS = [
     ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.max_receive_message_length", -1),  # a page of large values is more than grpc's 4 MiB
     ("grpc.enable_http_proxy", 0),
+    # Whoever waits for a watch's next message is then woken by it, and not ten times a second to look.
+    ("SingleThreadedUnaryStream", 1),  # grpc.experimental.ChannelOptions
 ]
 
 _ONLY_WITH_LEADER = [("hasleader", "true")]
@@ -72,7 +73,12 @@ class EtcdStore:
             self._channel = grpc.secure_channel(self._target, secure, options=options)
         self._kv = stubs.KVStub(self._channel)
         self._lease = stubs.LeaseStub(self._channel)
-        self._watch = stubs.WatchStub(self._channel)
+        # etcd takes any number of requests on one such stream; one is all we send.
+        self._watch = self._channel.unary_stream(
+            "/etcdserverpb.Watch/Watch",
+            request_serializer=messages.WatchRequest.SerializeToString,
+            response_deserializer=messages.WatchResponse.FromString,
+        )
         self._cluster = stubs.ClusterStub(self._channel)
 
     def use(self, credentials: Credentials) -> None:
@@ -119,7 +125,7 @@ class EtcdStore:
         return int(answer.header.revision)
 
     def watch(self, prefix: str, after: int) -> "EtcdWatch":
-        return EtcdWatch(lambda *given, **more: self._watch.Watch(*given, **more), prefix, after)
+        return EtcdWatch(lambda *given, **more: self._watch(*given, **more), prefix, after)
 
     def grant(self, seconds: int) -> int:
         return int(self._call(self._lease.LeaseGrant, messages.LeaseGrantRequest(TTL=seconds)).ID)
@@ -196,12 +202,10 @@ class EtcdWatch:
     def __iter__(self) -> Iterator[Changes]:
         pause = _FIRST_PAUSE
         while not self._closed.is_set():
-            requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-            requests.put(self._request())
             with self._lock:
                 if self._closed.is_set():
                     return
-                self._call = self._open_stream(iter(requests.get, None), metadata=_ONLY_WITH_LEADER)
+                self._call = self._open_stream(self._request(), metadata=_ONLY_WITH_LEADER)
             try:
                 for answer in self._call:
                     if answer.canceled:
@@ -217,7 +221,6 @@ class EtcdWatch:
                     log.info("watch of %s: %s; opening it again", self._prefix, self._call.details())
             finally:
                 self._call.cancel()
-                requests.put(None)  # lets grpc's sending thread end
             self._closed.wait(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
