@@ -24,6 +24,8 @@ CONTROL = "control"
 """The command that opens the control session; every other is a ChannelRequest in JSON."""
 HEARTBEAT = 5.0
 """Seconds between two signs of life, in both directions."""
+KEEPALIVE = 6.0
+"""Seconds without a byte after which the other end is asked for one: a little more, so that heartbeats are enough."""
 SILENCE = 20.0
 """Seconds without a byte after which the link counts as dead."""
 BUFFER = 256 * 1024
@@ -42,7 +44,7 @@ ALGORITHMS: dict[str, Any] = {
     "gss_kex": False,
     "gss_auth": False,
     "login_timeout": 15,
-    "keepalive_interval": HEARTBEAT,
+    "keepalive_interval": KEEPALIVE,
     "keepalive_count_max": 3,
     "encoding": None,
 }

@@ -44,6 +44,8 @@ class Balance:
         self._bridged = bridged
         self._changed = changed
         self._works = True
+        self._read: Directory | None = None
+        self._wanted = ""
         self._loaded = ""
         self._listing = ""
         self._generation = -1
@@ -70,10 +72,12 @@ class Balance:
         directory = self._directory()
         if directory.policies:
             self._bridged.show()
-        wanted = ruleset(directory, network=self._network, node=self._node, number=self._number)
+        if directory is not self._read:  # it is long where there are many instances
+            self._wanted = ruleset(directory, network=self._network, node=self._node, number=self._number)
+            self._read = directory
         try:
-            if wanted != self._loaded or not self._in_place():
-                self._load(wanted)
+            if self._wanted != self._loaded or not self._in_place():
+                self._load(self._wanted)
         except ApplianceError:
             self._say(works=False)
             raise
