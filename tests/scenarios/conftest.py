@@ -9,7 +9,7 @@ import pytest
 from tests.lab.cluster import Cluster
 from tests.lab.lab import Lab
 
-BOTH_WAYS = ("test_three_hosts", "test_managers_gone")
+BOTH_WAYS = ("test_three_hosts", "test_managers_gone", "test_addresses")
 """The stories that every run tells in both dial modes; APPLIANCE_DIAL=manager tells them all in the other."""
 
 
