@@ -217,7 +217,13 @@ def _service_state(head: ServiceHead, rollout: Rollout | None, ready: bool) -> s
 def cluster_status(state: State, version: str, leader: str, etcd: str, skew_of: SkewOf = unmeasured) -> Row:
     """`etcd` is "healthy" or a sentence saying what is wrong."""
     cluster, nodes = state.cluster(), node_rows(state, skew_of)
-    well = etcd == "healthy" and bool(leader) and all(node["state"] == "ready" for node in nodes)
+    managers = [
+        {"node": node["name"], "leader": node["id"] == leader, "alive": node["id"] in state.alive.all(), "etcd": etcd}
+        for node in nodes
+        if "manager" in node["roles"]
+    ]
+    alive = all(manager["alive"] for manager in managers)
+    well = etcd == "healthy" and bool(leader) and alive and all(node["state"] == "ready" for node in nodes)
     return {
         "cluster": {
             "id": cluster.id if cluster else "",
@@ -227,11 +233,7 @@ def cluster_status(state: State, version: str, leader: str, etcd: str, skew_of: 
             "vip": cluster.vip if cluster else "",
             "state": "healthy" if well else "degraded",
         },
-        "managers": [
-            {"node": node["name"], "leader": node["id"] == leader, "etcd": etcd}
-            for node in nodes
-            if "manager" in node["roles"]
-        ],
+        "managers": managers,
         "nodes": nodes,
     }
 

@@ -60,7 +60,8 @@ def _print_cluster(status: dict[str, Any]) -> None:
     click.echo(f"cluster {cluster['name']} is {state}, release {cluster['version']}, {cluster['url']}")
     for manager in status["managers"]:
         leads = ", leader" if manager["leader"] else ""
-        click.echo(f"manager {manager['node']}{leads}, etcd {manager['etcd']}")
+        gone = "" if manager["alive"] else ", does not run"
+        click.echo(f"manager {manager['node']}{leads}{gone}, etcd {manager['etcd']}")
     _print_certificates(status["certificates"])
     click.echo()
     rows = [

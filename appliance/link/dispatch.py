@@ -23,9 +23,8 @@ log = logging.getLogger(__name__)
 
 Unseal = Callable[[str, str, int], str]
 """(service, name, version) → the secret's plain text; raises ApplianceError."""
-GatesFor = Callable[[State, set[str]], dict[str, int]]
-"""(state, nodes that have said hello) → service → the highest rank that may start; those that wait for nothing are
-left out. Pure."""
+GatesFor = Callable[[State], dict[str, int]]
+"""Service → the highest rank that may start; those that wait for nothing are left out. Pure."""
 
 
 def peers_telling(state: State, outlet: Outlet) -> Telling[Peers]:
@@ -80,6 +79,7 @@ class Dispatch:
             state.revisions,
             state.node_status,
             state.instance_status,
+            state.alive,
         )
         self._loop.follow(*(table.subscribe for table in tables))
         self._loop.start()
@@ -98,7 +98,7 @@ class Dispatch:
         followers = self._outlet.followers()  # first: what they have seen is in the state by now
         stamp = self._state.stamp()
         wanted = self._assigned.by_node()
-        gates = self._gates_for(self._state, followers)
+        gates = self._gates_for(self._state)
         for node_id in followers:
             mine = wanted.get(node_id, {})
             for message in (*self._gates(node_id, mine, gates), *self._orders(node_id, mine)):

@@ -20,6 +20,9 @@ INSTANCE_BRIDGE = "appliance0"
 ETCD_NAME = "etcd.appliance"
 """The DNS name that every etcd member's certificate carries: a client checks one name whichever member it reaches."""
 
+PROGRESS = 5.0
+"""Seconds after which etcd tells a watch how far it is when nothing changes."""
+
 DOMAIN = "appliance.internal"
 """The domain of the instances' names. ICANN keeps ``internal`` free for private use (resolution 2024.07.29.06)."""
 

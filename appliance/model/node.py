@@ -88,7 +88,11 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Written by the manager that holds the node's link. `since`: when `state` last changed."""
+    """Written by the manager that the node follows. `since`: when `state` last changed.
+
+    `manager` and `run`: that manager's process (`Alive`), which has written down all that the node's hello told.
+    `turn`: the node's own count of the managers that it began to follow; whoever was followed earlier writes no more.
+    """
 
     id: str
     state: NodeState
@@ -97,6 +101,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     vtep_mac: str = ""
     """MAC address of the node's vxlan device, which its peers need."""
     message: str = ""
+    manager: str = ""
+    run: str = ""
+    turn: int = 0
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

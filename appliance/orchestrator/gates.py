@@ -1,17 +1,16 @@
 """After a start of their nodes, the instances of a service start rank by rank: up to which rank they may now. Pure."""
 
-from collections.abc import Set
-
 from appliance.model.instance import Instance
 from appliance.store.state import State
 
 
-def gates(state: State, connected: Set[str]) -> dict[str, int]:
+def gates(state: State) -> dict[str, int]:
     """Service → the highest rank whose instances may start; services of which everything is ready are left out.
 
-    A rank may start once every wanted instance of the ranks below is ready, as nodes in `connected` say: those that
-    have said hello to this manager.
+    A rank may start once every wanted instance of the ranks below is ready, as nodes say that follow a manager now:
+    what others said may be from before a power cut.
     """
+    heard = _heard(state)
     statuses = state.instance_status.all()
     ranks = _Ranks(state)
     lowest: dict[str, int] = {}
@@ -19,10 +18,20 @@ def gates(state: State, connected: Set[str]) -> dict[str, int]:
         if instance.run or instance.desired != "running" or not ranks.matter(instance):
             continue
         status = statuses.get(name)
-        if status is None or not status.ready or status.state != "running" or status.node not in connected:
+        if status is None or not status.ready or status.state != "running" or status.node not in heard:
             rank = ranks.of(instance)
             lowest[instance.service] = min(rank, lowest.get(instance.service, rank))
     return lowest
+
+
+def _heard(state: State) -> set[str]:
+    """Nodes whose hello was written down by a manager that has not ended since."""
+    alive = state.alive.all()
+    return {
+        node_id
+        for node_id, status in state.node_status.all().items()
+        if status.state == "ready" and status.manager in alive and alive[status.manager].run == status.run
+    }
 
 
 class _Ranks:

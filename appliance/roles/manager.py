@@ -1,6 +1,7 @@
 """The manager: holds the cluster's state, decides, and talks to people and nodes."""
 
 import logging
+import secrets
 import socket
 import time
 
@@ -39,6 +40,7 @@ from appliance.link.wishes import WishMerge
 from appliance.model.certificate import Use
 from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
+from appliance.model.manager import Alive
 from appliance.model.moment import now_text
 from appliance.network.certificates import EntryCertificates, host_certificates
 from appliance.network.directory import directory
@@ -63,6 +65,7 @@ from appliance.store.codec import encode
 from appliance.store.election import Election
 from appliance.store.etcd import Credentials, EtcdStore
 from appliance.store.mirror import Mirror
+from appliance.store.presence import Presence
 from appliance.store.state import State
 from appliance.store.store import Expect, Put, Store
 from appliance.terminal.live import Live
@@ -172,6 +175,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         leases.wake()
         certificates.wake()
         holders.wake()
+        reports.wake()
         addresses.wake()
 
     election = Election(store, identity.id, lead_changed)
@@ -180,7 +184,9 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
     addresses = Addresses(store, state, election.term)
     scheduler = Scheduler(store, state, election.term, now_text)
     leases = LeaseMirror(store, state, election.term)
-    reports = Reports(state, store)
+    own = Alive(id=identity.id, run=secrets.token_hex(8))
+    presence = Presence(store, mirror, own)
+    reports = Reports(state, store, own, election.term)
     wishes = WishMerge(state, store)
     measurements = Measurements(state)
     clocks = Clocks(
@@ -232,7 +238,8 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         port=LINK_PORT,
         on_hello=greeted,
         on_report=reports.report,
-        on_left=reports.gone,
+        on_left=reports.left,
+        fresh=presence.fresh,
         on_gone=gone,
         reached=lambda stamp: state.stamp() >= stamp,
         on_heartbeat=beaten,
@@ -301,6 +308,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         "manager",
         [
             mirror,
+            presence,
             events,
             election,
             orchestrator,

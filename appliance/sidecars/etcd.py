@@ -1,6 +1,6 @@
 """The etcd sidecar: the cluster's state, reachable with a certificate of the cluster's CA only."""
 
-from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT
+from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, PROGRESS
 from appliance.model.container import Probe
 from appliance.model.instance import Mount
 from appliance.sidecars.sidecar import Sidecar, sidecar
@@ -42,6 +42,7 @@ def etcd(*, number: int, node_id: str, address: str, cluster_id: str, data: str,
         # Ten ticks a second (the default) are most of what an idle etcd costs; members share a machine room.
         "--heartbeat-interval=250",
         "--election-timeout=2500",
+        f"--experimental-watch-progress-notify-interval={PROGRESS:g}s",
         "--log-level=warn",
     )
     return sidecar(

@@ -2,6 +2,7 @@
 
 /appliance/cluster                                 Cluster          `up`, once
 /appliance/leader                                  manager's id     election
+/appliance/alive/ID                                Alive            the manager itself, by a lease
 /appliance/users/NAME                              User             API
 /appliance/tokens/ID                               JoinToken        API
 /appliance/images/REFERENCE                        Image            API
@@ -21,8 +22,8 @@
 /appliance/instances/SERVICE/DEPLOY-INDEX          Instance         orchestrator
 /appliance/bindings/SERVICE/DEPLOY-INDEX           Binding          scheduler
 /appliance/refusals/SERVICE/DEPLOY-INDEX           Refusal          scheduler
-/appliance/status/nodes/ID                         NodeStatus       the manager with the node's link
-/appliance/status/instances/SERVICE/DEPLOY-INDEX   InstanceStatus   the manager with the node's link
+/appliance/status/nodes/ID                         NodeStatus       the manager that the node follows
+/appliance/status/instances/SERVICE/DEPLOY-INDEX   InstanceStatus   the manager that the node follows
 /appliance/status/certificates/NODE/USE            HeldCertificate  the manager that issued it
 /appliance/status/vips/ADDRESS                     VipStatus        the leading manager
 """
@@ -30,6 +31,7 @@
 ROOT = "/appliance/"
 CLUSTER = ROOT + "cluster"
 LEADER = ROOT + "leader"
+ALIVE = ROOT + "alive/"
 USERS = ROOT + "users/"
 TOKENS = ROOT + "tokens/"
 IMAGES = ROOT + "images/"

@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+import time
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -41,6 +42,7 @@ class Mirror:
         self._entries: dict[str, Entry] = {}
         self._keys: list[str] = []
         self._revision = 0
+        self._heard = time.monotonic()
         self._subscribers: list[tuple[str, Callable[[], None]]] = []
         self._touched: deque[tuple[int, str]] = deque(maxlen=_REMEMBERED)
         self._remembered_since = 0
@@ -52,6 +54,11 @@ class Mirror:
     @property
     def revision(self) -> int:
         return self._revision
+
+    @property
+    def heard(self) -> float:
+        """When the store said something last, by `time.monotonic`; etcd does so every PROGRESS seconds."""
+        return self._heard
 
     def start(self) -> None:
         """Raises StoreUnavailable when the store cannot be listed now."""
@@ -148,6 +155,7 @@ class Mirror:
             self._entries = fresh
             self._keys = sorted(fresh)
             self._revision = self._remembered_since = listing.revision
+            self._heard = time.monotonic()
             self._touched.clear()
             self._changed.notify_all()
         self._tell(altered)
@@ -167,6 +175,7 @@ class Mirror:
                     del self._entries[item.key]
                     del self._keys[bisect_left(self._keys, item.key)]
             self._revision = max(self._revision, changes.revision)
+            self._heard = time.monotonic()
             self._remember(item.key for item in changes.items)
             self._changed.notify_all()
         self._tell(altered)

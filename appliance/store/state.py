@@ -16,6 +16,7 @@ from appliance.model.directory import VirtualAddress
 from appliance.model.entry import IssuedCertificate
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
 from appliance.model.job import JobRun, JobState
+from appliance.model.manager import Alive
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.secret import Secret
 from appliance.model.service import Autoscaled, Revision, Rollout, ServiceHead
@@ -109,6 +110,7 @@ class State:
 
     def __init__(self, copy: Copy) -> None:
         self.copy = copy
+        self.alive = Table(copy, keys.ALIVE, Alive)
         self.users = Table(copy, keys.USERS, User)
         self.tokens = Table(copy, keys.TOKENS, JoinToken)
         self.images = Table(copy, keys.IMAGES, Image)

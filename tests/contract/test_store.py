@@ -215,6 +215,19 @@ def test_a_watch_survives_sigkills_of_etcd_with_every_change_once(etcd: EtcdProc
     store.close()
 
 
+def test_a_mirror_hears_from_an_etcd_in_which_nothing_of_its_own_changes(etcd: EtcdProcess) -> None:
+    etcd.kill()
+    etcd.start("--experimental-watch-progress-notify-interval", "1s")  # as the sidecar's, only more often
+    store = EtcdStore([etcd.endpoint])
+    mirror = Mirror(store, "/a/")
+    mirror.start()
+    began = mirror.heard
+    last = store.commit([Put("/b/1", b"")])
+    assert mirror.wait_for(last, 10) and mirror.heard > began
+    mirror.stop()
+    store.close()
+
+
 def test_a_mirror_is_whole_again_after_compaction_took_what_it_missed() -> None:
     store = MemoryStore(time.monotonic)
     mirror = Mirror(store, "/a/")

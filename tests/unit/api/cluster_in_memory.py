@@ -22,6 +22,7 @@ from appliance.link.ways import Ways
 from appliance.model.cluster import Cluster, User
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
+from appliance.model.manager import Alive
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Deploy, Rollout, Service, ServiceHead
 from appliance.security.accounts import SessionBook, hash_password
@@ -170,6 +171,7 @@ def in_memory() -> Iterator[InMemory]:
         Put(keys.CLUSTER, encode(made)),
         state.nodes.put("n1", node),
         state.node_status.put("n1", NodeStatus(id="n1", state="ready", since=NOW)),
+        state.alive.put("n1", Alive(id="n1", run="r")),
         state.users.put("admin", admin),
     )
     try:

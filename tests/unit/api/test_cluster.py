@@ -14,8 +14,17 @@ def test_status_has_the_shape_that_scripts_rely_on(cluster: InMemory) -> None:
     assert status["cluster"].items() >= {
         "id": "c1", "name": "test", "version": "0.1.0", "url": "https://10.0.0.1:8443", "state": "healthy"
     }.items()  # fmt: skip
-    assert status["managers"] == [{"node": "one", "leader": True, "etcd": "healthy"}]
+    assert status["managers"] == [{"node": "one", "leader": True, "alive": True, "etcd": "healthy"}]
     assert set(status["nodes"][0]) >= {"name", "address", "roles", "state", "version", "dial"}
+
+
+def test_a_manager_that_does_not_run_makes_the_cluster_degraded(cluster: InMemory) -> None:
+    cluster.write(
+        cluster.state.nodes.put("n2", NodeSpec(id="n2", name="two", number=2, address="", roles=("manager",)))
+    )
+    status = cluster.ask("GET", "/api/status")
+    assert {row["node"]: row["alive"] for row in status["managers"]} == {"one": True, "two": False}
+    assert status["cluster"]["state"] == "degraded"
 
 
 def test_ps_has_the_shape_that_scripts_rely_on(cluster: InMemory) -> None:

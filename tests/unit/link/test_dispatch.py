@@ -54,7 +54,6 @@ class House:
         self.outbox = Outbox()
         self.secrets: dict[str, str] = {}
         self.gates: dict[str, int] = {}
-        self.said_hello: set[str] = set()
         self.peers = peers_telling(self.cluster.state, self.outbox)
         self.dispatch = Dispatch(self.cluster.state, self.outbox, assignment, self._unseal, self._gates_for)
 
@@ -63,8 +62,7 @@ class House:
             raise NotFound(f"There is no secret {name}.")
         return f"{self.secrets[name]}, version {version}"
 
-    def _gates_for(self, state: State, said_hello: set[str]) -> dict[str, int]:
-        self.said_hello = said_hello
+    def _gates_for(self, state: State) -> dict[str, int]:
         return self.gates
 
     def revise(self) -> None:
@@ -206,7 +204,7 @@ def test_gates_of_its_services_are_told_to_a_node_after_hello_and_when_they_chan
     house.outbox.nodes = {"n1"}
     house.dispatch.greet("n1")
     house.dispatch.cycle()
-    assert told() == [("n1", {"s": 1})] and house.said_hello == {"n1"}
+    assert told() == [("n1", {"s": 1})]
     house.dispatch.cycle()
     assert told() == []
     house.gates = {}
@@ -214,7 +212,7 @@ def test_gates_of_its_services_are_told_to_a_node_after_hello_and_when_they_chan
     assert told() == [("n1", {})]
     house.outbox.nodes = {"n2"}
     house.dispatch.cycle()
-    assert told() == [("n2", {})] and house.said_hello == {"n2"}
+    assert told() == [("n2", {})]
 
 
 def test_orders_that_are_too_large_for_a_message_come_in_several() -> None:
