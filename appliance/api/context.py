@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from appliance.api.event_log import EventLog
+from appliance.api.sessions import SessionBook
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import Unavailable
 from appliance.link.clocks import Clocks
@@ -13,7 +14,6 @@ from appliance.link.probing import Answers
 from appliance.link.ways import Ways
 from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
-from appliance.security.accounts import SessionBook
 from appliance.security.sealing import Seal
 from appliance.store.state import State
 from appliance.store.store import Delete, Expect, Put, Store

@@ -4,7 +4,7 @@ import msgspec
 
 from appliance.api.call import Answer, Call, Route
 from appliance.api.context import Context
-from appliance.security.accounts import SESSION_SECONDS
+from appliance.api.sessions import SESSION_SECONDS
 
 COOKIE = "__Host-session"
 """The prefix makes browsers insist on HTTPS, on path / and on this very host (RFC 6265bis §4.1.3)."""
@@ -19,10 +19,9 @@ class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def routes(context: Context) -> list[Route]:
     def log_in(call: Call) -> object:
         wish = call.data(Login)
-        known = context.state.users.get(wish.user)
-        session = context.sessions.log_in(wish.user, wish.password, known.password if known else None)
-        cookie = f"{COOKIE}={session.id}; Max-Age={int(SESSION_SECONDS)}; {_FLAGS}"
-        return Answer({"user": session.user}, (("Set-Cookie", cookie),))
+        session = context.sessions.log_in(wish.user, wish.password)
+        cookie = f"{COOKIE}={session}; Max-Age={SESSION_SECONDS}; {_FLAGS}"
+        return Answer({"user": wish.user}, (("Set-Cookie", cookie),))
 
     def log_out(call: Call) -> object:
         context.sessions.log_out(call.session)

@@ -13,6 +13,7 @@ from appliance.api.event_log import EventLog
 from appliance.api.overview import overview
 from appliance.api.rows import Row
 from appliance.api.server import ApiServer
+from appliance.api.sessions import SessionBook
 from appliance.component import Group
 from appliance.delivery import node_files, pki
 from appliance.delivery.calls import Calls
@@ -57,7 +58,6 @@ from appliance.roles.authorities import authorities_of
 from appliance.roles.dialling import Dialling
 from appliance.roles.signals import Signals
 from appliance.scheduler.controller import Scheduler
-from appliance.security.accounts import SessionBook
 from appliance.security.sealing import Seal, make_seal, read_seal
 from appliance.security.secrets import plain_text
 from appliance.store import keys
@@ -262,7 +262,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         vip_telling(state, link, vip_plans),
     )
     movers = Movers(state, store)
-    sessions = SessionBook(time.monotonic)
+    sessions = SessionBook(state, store)
 
     def leader() -> str:
         entry = mirror.get(keys.LEADER)

@@ -1,4 +1,4 @@
-"""Passwords and logged-in sessions of people."""
+"""Passwords of people, and who may try one."""
 
 import base64
 import hashlib
@@ -6,14 +6,12 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from appliance.errors import NotPermitted
 
 _N, _R, _P = 2**14, 8, 1
 """scrypt's cost: 16 MiB and about 50 ms a try (RFC 7914; the memory bounds what many logins at once can take)."""
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-SESSION_SECONDS = 12 * 3600.0
 FAILURES_ALLOWED = 5
 LOCKED_SECONDS = 60.0
 
@@ -37,52 +35,29 @@ def check_password(password: str, kept: str) -> bool:
     return hmac.compare_digest(made, base64.b64decode(key))
 
 
-@dataclass(frozen=True)
-class Session:
-    id: str
-    user: str
-    expires: float
-
-
-class SessionBook:
-    """Who is logged in to this manager, kept in memory: after a restart people log in again.
-
-    `clock` is monotonic. After FAILURES_ALLOWED wrong passwords for a user, that user waits LOCKED_SECONDS.
-    """
+class Logins:
+    """Thread-safe. `clock` is monotonic. After FAILURES_ALLOWED wrong passwords for a user, that user waits
+    LOCKED_SECONDS. Each manager counts by itself."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._nobody = hash_password(secrets.token_hex(16))
-        self._sessions: dict[str, Session] = {}
         self._failures: dict[str, tuple[int, float]] = {}
 
-    def log_in(self, user: str, password: str, kept: str | None) -> Session:
+    def check(self, user: str, password: str, kept: str | None) -> None:
         """`kept` is the user's password hash, None for an unknown user (who takes as long). Raises NotPermitted."""
         self._refuse_guessing(user)
         right = check_password(password, kept or self._nobody) and kept is not None
         with self._lock:
             now = self._clock()
-            if not right:
-                self._failures = {name: f for name, f in self._failures.items() if f[1] + LOCKED_SECONDS > now}
-                count = self._failures.get(user, (0, 0.0))[0]
-                self._failures[user] = (count + 1, now)
-                raise NotPermitted("The user name or the password is wrong.", page="security")
-            self._failures.pop(user, None)
-            self._sessions = {key: session for key, session in self._sessions.items() if session.expires > now}
-            session = Session(secrets.token_urlsafe(32), user, now + SESSION_SECONDS)
-            self._sessions[session.id] = session
-            return session
-
-    def user_of(self, session_id: str) -> str | None:
-        """None when the session is unknown, has expired or was ended."""
-        with self._lock:
-            session = self._sessions.get(session_id)
-            return session.user if session is not None and session.expires > self._clock() else None
-
-    def log_out(self, session_id: str) -> None:
-        with self._lock:
-            self._sessions.pop(session_id, None)
+            if right:
+                self._failures.pop(user, None)
+                return
+            self._failures = {name: f for name, f in self._failures.items() if f[1] + LOCKED_SECONDS > now}
+            count = self._failures.get(user, (0, 0.0))[0]
+            self._failures[user] = (count + 1, now)
+        raise NotPermitted("The user name or the password is wrong.", page="security")
 
     def _refuse_guessing(self, user: str) -> None:
         with self._lock:

@@ -4,6 +4,7 @@
 /appliance/leader                                  manager's id     election
 /appliance/alive/ID                                Alive            the manager itself, by a lease
 /appliance/users/NAME                              User             API
+/appliance/sessions/HASH                           LoginSession     API, by a lease
 /appliance/tokens/ID                               JoinToken        API
 /appliance/images/REFERENCE                        Image            API
 /appliance/nodes/ID                                NodeSpec         API (join, label, cordon)
@@ -33,6 +34,7 @@ CLUSTER = ROOT + "cluster"
 LEADER = ROOT + "leader"
 ALIVE = ROOT + "alive/"
 USERS = ROOT + "users/"
+SESSIONS = ROOT + "sessions/"
 TOKENS = ROOT + "tokens/"
 IMAGES = ROOT + "images/"
 NUMBERS = ROOT + "numbers/"

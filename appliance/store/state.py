@@ -20,6 +20,7 @@ from appliance.model.manager import Alive
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.secret import Secret
 from appliance.model.service import Autoscaled, Revision, Rollout, ServiceHead
+from appliance.model.session import LoginSession
 from appliance.model.stamp import Stamp
 from appliance.model.vip import Vip, VipStatus
 from appliance.store import keys
@@ -112,6 +113,7 @@ class State:
         self.copy = copy
         self.alive = Table(copy, keys.ALIVE, Alive)
         self.users = Table(copy, keys.USERS, User)
+        self.sessions = Table(copy, keys.SESSIONS, LoginSession)
         self.tokens = Table(copy, keys.TOKENS, JoinToken)
         self.images = Table(copy, keys.IMAGES, Image)
         self.nodes = Table(copy, keys.NODES, NodeSpec)

@@ -13,6 +13,7 @@ from appliance.api.call import Answer, Call, Route
 from appliance.api.context import Context
 from appliance.api.event_log import EventLog
 from appliance.api.server import all_routes
+from appliance.api.sessions import SessionBook
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import LinkDown, NotPermitted, SpecInvalid
 from appliance.errors import Problem as SpecProblem
@@ -25,7 +26,7 @@ from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.manager import Alive
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Deploy, Rollout, Service, ServiceHead
-from appliance.security.accounts import SessionBook, hash_password
+from appliance.security.accounts import hash_password
 from appliance.security.ca import make_ca
 from appliance.security.sealing import KEY_BYTES, Seal
 from appliance.security.secrets import sealed_secret
@@ -146,7 +147,7 @@ def in_memory() -> Iterator[InMemory]:
         leader=lambda: "n1",
         bundle_images=frozenset({"appliance/busybox:0.1.0"}),
         join=refuse_join,
-        sessions=SessionBook(lambda: 0.0),
+        sessions=SessionBook(state, store, lambda: 0.0),
         seal=Seal(bytes(KEY_BYTES)),
         measurements=Measurements(state, lambda: 0.0),
         clocks=Clocks(lambda node, text, warns: None),

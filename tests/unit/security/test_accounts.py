@@ -4,8 +4,7 @@ from appliance.errors import NotPermitted
 from appliance.security.accounts import (
     FAILURES_ALLOWED,
     LOCKED_SECONDS,
-    SESSION_SECONDS,
-    SessionBook,
+    Logins,
     check_password,
     hash_password,
     new_password,
@@ -29,37 +28,23 @@ def test_a_password_is_recognised_and_its_hash_does_not_show_it() -> None:
     assert hash_password(password) != kept
 
 
-def test_a_session_ends_with_its_time_or_by_logging_out() -> None:
-    clock = Clock()
-    book = SessionBook(clock)
-    kept = hash_password("right")
-    first, second = book.log_in("admin", "right", kept), book.log_in("admin", "right", kept)
-    assert book.user_of(first.id) == "admin"
-    book.log_out(first.id)
-    assert book.user_of(first.id) is None
-    assert book.user_of(second.id) == "admin"
-    clock.now += SESSION_SECONDS
-    assert book.user_of(second.id) is None
-    assert book.user_of("") is None
-
-
 def test_guessing_is_slowed_down_even_with_the_right_password_and_then_allowed_again() -> None:
     clock = Clock()
-    book = SessionBook(clock)
+    logins = Logins(clock)
     kept = hash_password("right")
     for _ in range(FAILURES_ALLOWED):
         with pytest.raises(NotPermitted, match="wrong"):
-            book.log_in("admin", "guess", kept)
+            logins.check("admin", "guess", kept)
     with pytest.raises(NotPermitted, match="Too many"):
-        book.log_in("admin", "right", kept)
+        logins.check("admin", "right", kept)
     clock.now += LOCKED_SECONDS
-    assert book.log_in("admin", "right", kept).user == "admin"
+    logins.check("admin", "right", kept)
 
 
 def test_an_unknown_user_gets_the_same_answer_as_a_wrong_password() -> None:
-    book = SessionBook(Clock())
+    logins = Logins(Clock())
     with pytest.raises(NotPermitted) as unknown:
-        book.log_in("nobody", "x", None)
+        logins.check("nobody", "x", None)
     with pytest.raises(NotPermitted) as wrong:
-        book.log_in("admin", "x", hash_password("right"))
+        logins.check("admin", "x", hash_password("right"))
     assert str(unknown.value) == str(wrong.value)
