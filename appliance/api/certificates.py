@@ -1,12 +1,18 @@
 """The cluster's certificates: who holds what for what purpose, and until when."""
 
+import msgspec
+
 from appliance.api.call import Call, Route
 from appliance.api.context import Context
 from appliance.api.rows import Row
-from appliance.model.certificate import Validity
+from appliance.errors import NotFound, Refused
+from appliance.model.certificate import RevokedKey, Validity
 from appliance.model.moment import text_of_seconds
+from appliance.model.node import NodeSpec
 from appliance.security.ca import validity_of
+from appliance.security.ssh import key_fingerprint
 from appliance.store.state import State
+from appliance.store.store import Put
 
 _FOR = {
     "authority": "signs all others but the link's",
@@ -19,11 +25,52 @@ _FOR = {
 }
 
 
+class Stolen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`node`: name or id of the node whose keys nobody is to let in any more."""
+
+    node: str
+
+
 def routes(context: Context) -> list[Route]:
     def listing(_: Call) -> object:
         return certificate_rows(context.state, context.ca_pem, context.clock())
 
-    return [Route("GET", "/api/certificates", listing, summary="Certificates, and when each is renewed")]
+    def revoke(call: Call) -> object:
+        return revoke_node(context, call.data(Stolen).node)
+
+    return [
+        Route("GET", "/api/certificates", listing, summary="Certificates, and when each is renewed"),
+        Route("POST", "/api/certificates/revoke", revoke, summary="Let in a node's keys no more", body=Stolen),
+    ]
+
+
+def revoke_node(context: Context, name: str) -> Row:
+    """Refused for the only manager, and where nobody knows the node's key."""
+    nodes = context.state.nodes.all().values()
+    node = next((node for node in nodes if name in (node.name, node.id)), None)
+    if node is None:
+        raise NotFound(f"There is no node called {name}.", next="see: appliance node ls")
+    if "manager" in node.roles and sum("manager" in other.roles for other in nodes) == 1:
+        raise Refused(
+            f"{node.name} is the only manager.",
+            why="without it nobody could tell the nodes whom to believe instead",
+            next="make another node a manager first",
+            page="certificates#a-key-that-was-stolen",
+        )
+    revocations = revocations_of(context.state, node, text_of_seconds(context.clock(), "seconds"))
+    if not revocations:
+        raise Refused(f"Nobody knows the key of {node.name}: it has not been connected.", next="see: appliance node ls")
+    context.commit(list(revocations.values()), [context.state.nodes.unchanged(node.id)])
+    return {"node": node.name, "revoked": sorted(revocations), "manager": "manager" in node.roles}
+
+
+def revocations_of(state: State, node: NodeSpec, at: str) -> dict[str, Put]:
+    """Fingerprint → what to write, of every key of the link that the node has. Pure."""
+    known = {held.key for _, held in state.held.below(f"{node.id}/") if held.key}
+    if node.ssh_key:
+        known.add(key_fingerprint(node.ssh_key))
+    keys = (RevokedKey(fingerprint=key, node=node.id, name=node.name, at=at) for key in known)
+    return {key.fingerprint: state.revoked.put(key.fingerprint, key) for key in keys}
 
 
 def certificate_rows(state: State, ca: str, now: float) -> list[Row]:

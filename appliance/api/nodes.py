@@ -3,11 +3,13 @@
 import msgspec
 
 from appliance.api.call import Call, Route
+from appliance.api.certificates import revocations_of
 from appliance.api.complaints import complaints
 from appliance.api.context import Context
-from appliance.api.rows import Row, node_row, node_rows
+from appliance.api.rows import Row, node_row, node_rows, revoked_nodes
 from appliance.errors import NotFound, Refused, UsageError
 from appliance.link.whereabouts import moving
+from appliance.model.moment import text_of_seconds
 from appliance.model.node import NodeSpec, Reserve
 from appliance.orchestrator.moves import staying
 from appliance.scheduler.inventory import Inventory
@@ -170,8 +172,15 @@ def forget(context: Context, node: NodeSpec) -> Row:
             page="nodes#take-a-node-out",
         )
     state = context.state
+    revoked = revocations_of(state, node, text_of_seconds(context.clock(), "seconds"))
     context.commit(
-        [state.nodes.delete(node.id), state.node_status.delete(node.id), Delete(f"{keys.NUMBERS}{node.number}")],
+        [
+            state.nodes.delete(node.id),
+            state.node_status.delete(node.id),
+            Delete(f"{keys.NUMBERS}{node.number}"),
+            *revoked.values(),
+            *(state.held.delete(name) for name, _ in state.held.below(f"{node.id}/")),
+        ],
         [state.nodes.unchanged(node.id)],
     )
     return {"node": node.name, "removed": True}
@@ -217,4 +226,6 @@ def _write(context: Context, node: NodeSpec) -> object:
 
 
 def _row(context: Context, node: NodeSpec) -> Row:
-    return node_row(node, context.state.node_status.get(node.id), context.clocks.of(node.id))
+    state = context.state
+    revoked = node.id in revoked_nodes(state)
+    return node_row(node, state.node_status.get(node.id), context.clocks.of(node.id), revoked)

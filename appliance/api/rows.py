@@ -26,14 +26,21 @@ def unmeasured(_: str) -> None:
 
 def node_rows(state: State, skew_of: SkewOf = unmeasured) -> list[Row]:
     """One row per node, by name."""
-    statuses = state.node_status.all()
-    rows = [node_row(node, statuses.get(node.id), skew_of(node.id)) for node in state.nodes.all().values()]
+    statuses, revoked = state.node_status.all(), revoked_nodes(state)
+    rows = [
+        node_row(node, statuses.get(node.id), skew_of(node.id), node.id in revoked)
+        for node in state.nodes.all().values()
+    ]
     return sorted(rows, key=lambda row: str(row["name"]))
 
 
-def node_row(node: NodeSpec, status: NodeStatus | None, skew: Skew | None = None) -> Row:
+def revoked_nodes(state: State) -> set[str]:
+    return {key.node for key in state.revoked.all().values()}
+
+
+def node_row(node: NodeSpec, status: NodeStatus | None, skew: Skew | None = None, revoked: bool = False) -> Row:
     facts = status.facts if status else None
-    messages = [status.message if status else "", complaint(skew)]
+    messages = [status.message if status else "", complaint(skew), "its key is revoked" if revoked else ""]
     return {
         "id": node.id,
         "name": node.name,

@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "image": ("image", "Load, list and remove images"),
     "vip": ("vip", "Add, list and remove virtual addresses"),
     "secret": ("secret", "Set, list and remove the secrets of services"),
-    "certificate": ("certificate", "List the cluster's certificates"),
+    "certificate": ("certificate", "List certificates, revoke keys that were stolen"),
     "token": ("token", "Make, list and revoke join tokens"),
     "docs": ("docs", "Print the manual of this version"),
     "schema": ("schema", "Print the JSON Schema of service files, for editors"),

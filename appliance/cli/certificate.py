@@ -14,7 +14,7 @@ _COLOURS = {"valid": "green", "late": "yellow", "expired": "red"}
 
 @click.group("certificate")
 def command() -> None:
-    """List the cluster's certificates."""
+    """List the cluster's certificates, and revoke keys that were stolen."""
 
 
 @command.command("ls")
@@ -38,3 +38,20 @@ def list_certificates(output: Format, root: Path) -> None:
         for row in rows
     ]
     show_table(["KIND", "OF", "FOR", "VALID UNTIL", "RENEWS AT", "STATE"], cells)
+
+
+@command.command("revoke")
+@click.argument("node")
+@click.option("--yes", is_flag=True, help="Never ask.")
+@format_option
+@root_option
+def revoke(node: str, yes: bool, output: Format, root: Path) -> None:
+    """Let the keys of NODE in no more, anywhere: its disk was stolen, or somebody has read it."""
+    if not yes:
+        click.confirm(f"Cut {node} off for good? It has to be joined anew afterwards.", abort=True, err=True)
+    result = Client(root).post("certificates", "revoke", body={"node": node})
+    if output != "table":
+        show(result, output)
+        return
+    click.echo(f"{result['node']}: {len(result['revoked'])} keys are revoked, no manager and no node lets them in")
+    click.echo("what it runs goes on there; switch it off, then see: appliance docs certificates", err=True)

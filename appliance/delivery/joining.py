@@ -174,7 +174,7 @@ class Joiner:
                 f"The key of {node.name} is revoked.",
                 why="whoever has it is let in no more, with or without a token",
                 next="on this host: appliance uninstall --purge; then join again, which makes a new key",
-                page="certificates",
+                page="certificates#a-key-that-was-stolen",
             )
         _check_address(request, self._state.nodes.all().values())
         again = msgspec.structs.replace(node, address=request.address, dial=request.dial)

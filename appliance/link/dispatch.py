@@ -28,14 +28,15 @@ GatesFor = Callable[[State], dict[str, int]]
 
 
 def peers_telling(state: State, outlet: Outlet) -> Telling[Peers]:
-    """A component: tells every node of all the others."""
+    """A component: tells every node of all the others, but not of one whose key somebody else may have by now."""
 
     def wanted(state: State) -> Callable[[str], Peers]:
         statuses = state.node_status.all()
+        revoked = {key.node for key in state.revoked.all().values()}
         peers = tuple(
             Peer(node=node.id, number=node.number, address=node.address, vtep_mac=statuses[node.id].vtep_mac)
             for node in state.nodes.all().values()
-            if node.id in statuses and statuses[node.id].vtep_mac
+            if node.id in statuses and statuses[node.id].vtep_mac and node.id not in revoked
         )
         cluster = state.cluster()
         now = Peers(peers=peers, time_servers=cluster.time_servers if cluster else ())
@@ -44,6 +45,7 @@ def peers_telling(state: State, outlet: Outlet) -> Telling[Peers]:
     tables: list[Subscribe] = [
         state.nodes.subscribe,
         state.node_status.subscribe,
+        state.revoked.subscribe,
         partial(state.copy.subscribe, keys.CLUSTER),
     ]
     return Telling("peers", state, outlet, tables, wanted, whole)

@@ -109,6 +109,34 @@ def test_a_cluster_that_was_off_for_longer_than_its_certificates_live_comes_back
     eventually(lambda: by_entry(cluster), timeout=30)
 
 
+def test_a_revoked_node_is_cut_off_within_ten_seconds_and_stays_so(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manager, agent = cluster.hosts
+    name = cluster.node_name(agent)
+    begun = time.monotonic()
+    manager.appliance("certificate", "revoke", name, "--yes")
+    eventually(lambda: not agent.ask("status").get("connected", True), timeout=10)
+    eventually(lambda: agent.address not in (manager.data / "var/lib/appliance/peers.json").read_text(), timeout=10)
+    took = time.monotonic() - begun
+    with capsys.disabled():
+        print(f"\nrevoked -> cut off, and dropped from the overlay: {took:.1f} s")
+    assert took < 10
+    with pytest.raises(TimeoutError):
+        eventually(lambda: cluster.node_state(agent) == "ready", timeout=12, every=1)
+
+
+def test_its_host_joins_as_a_new_node_with_a_new_key(cluster: Cluster) -> None:
+    manager, agent = cluster.hosts
+    old = cluster.node_name(agent)
+    agent.appliance("down", "--yes", timeout=120)
+    agent.appliance("uninstall", "--purge", "--yes", timeout=120)
+    manager.appliance("node", "evict", old, "--fenced", "--yes")
+    manager.appliance("node", "rm", old)
+    cluster.hosts.remove(agent)
+    cluster.join(agent)
+
+
 def connected(cluster: Cluster) -> bool:
     """Whether a manager answers that sees every node ready and has given none an expired certificate."""
     status = cluster.manager.appliance("status", "-o", "json", check=False)

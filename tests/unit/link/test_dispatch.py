@@ -8,6 +8,7 @@ from appliance.errors import NotFound
 from appliance.link import orders
 from appliance.link.dispatch import Dispatch, peers_telling
 from appliance.link.messages import Gates, Orders, Peers, Picture
+from appliance.model.certificate import RevokedKey
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, PlannedContainer
 from appliance.model.node import Peer
@@ -143,6 +144,14 @@ def test_peers_are_the_nodes_that_have_told_their_mac(house: House) -> None:
     peers = (Peer(node="n1", number=1, address="192.0.2.1", vtep_mac="02:01"),)
     sent = [(node, message.peers) for node, message in house.outbox.take() if isinstance(message, Peers)]
     assert sent == [("n1", peers), ("n2", peers)]
+
+
+def test_a_node_whose_key_is_revoked_is_nobodys_peer(house: House) -> None:
+    house.cluster.set_node("n1", "ready", "02:01")
+    key = RevokedKey(fingerprint="SHA256:x", node="n1", name="n1", at=NOW)
+    house.cluster.commit(house.cluster.state.revoked.put(key.fingerprint, key))
+    house.peers.cycle()
+    assert [message.peers for _, message in house.outbox.take() if isinstance(message, Peers)] == [(), ()]
 
 
 def test_peers_are_sent_again_only_when_they_changed(house: House) -> None:
