@@ -43,6 +43,16 @@ def ratio(what: str, ours: Sequence[float], theirs: Sequence[float], at_most: fl
     return Figure(what, round(value, 2), "×", at_most)
 
 
+def by_round(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of each round's own ratio: what else runs on the machine changes from one round to the next."""
+    return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
+
+
+def turns[T](peers: Sequence[T], number: int) -> Sequence[T]:
+    """Who goes first in a round: another one than in the round before, since the second finds the machine warm."""
+    return peers if number % 2 else peers[::-1]
+
+
 def as_markdown(figures: Sequence[Figure]) -> str:
     rows = ["| what | figure | aim | | note |", "| --- | ---: | ---: | --- | --- |"]
     verdicts = {True: "met", False: "**missed**", None: ""}

@@ -4,8 +4,10 @@ import json
 import statistics
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
+from tests.bench import figures
 from tests.bench.figures import Figure
 from tests.lab.cluster import Cluster
 from tests.lab.host import Host
@@ -88,17 +90,16 @@ def _compared(cluster: Cluster, client: dict[str, object], direct: str, virtual:
         (streams, to): [] for streams in (1, 16, 0) for to in (direct, virtual)
     }
     for number in range(rounds + 1):
-        for (streams, to), samples in taken.items():
+        for streams, to in product((1, 16, 0), figures.turns((direct, virtual), number)):
             arguments = (to, str(streams), str(SECONDS))
             said = subprocess.run(_inside(cluster, client, _CLIENT, *arguments), capture_output=True, check=True)
             if number:
-                samples.append(json.loads(said.stdout))
+                taken[streams, to].append(json.loads(said.stdout))
     found = []
     for streams, what, unit in ((1, "1 stream", "Gbit/s"), (16, "16 streams", "Gbit/s"), (0, "connection", "µs")):
         plain, balanced = (statistics.median(taken[streams, to]) for to in (direct, virtual))
-        # Of each round by itself: what else runs on the machine changes from one round to the next.
-        pairs = zip(taken[streams, virtual], taken[streams, direct], strict=True)
-        value = statistics.median(ours / theirs if streams else theirs / ours for ours, theirs in pairs)
+        both = (taken[streams, virtual], taken[streams, direct])
+        value = figures.by_round(*(both if streams else both[::-1]))
         note = f"{balanced:.3g} beside {plain:.3g} {unit}, {rounds} rounds"
         found.append(Figure(f"stable address beside direct, {what}", round(value, 3), "×", note=note, at_least=0.97))
     return found
