@@ -18,6 +18,7 @@ from tests.bench.bare import BareLoop, restart_seconds
 from tests.bench.entry import entry
 from tests.bench.figures import Figure
 from tests.bench.healing import healing
+from tests.bench.names import names
 from tests.bench.network import network
 from tests.bench.overlay import overlay
 from tests.bench.processes import usage
@@ -218,7 +219,10 @@ def _engine(host: Host, package: Path) -> Engine:
 
 SECTIONS: dict[str, Callable[[Path, int], list[Figure]]] = {
     section.__name__: section
-    for section in (size, start, control, replicas, silent, restart, scheduling, entry, vip, network, overlay, healing)
+    for section in (
+        *(size, start, control, replicas, silent, restart, scheduling),
+        *(entry, vip, names, network, overlay, healing),
+    )
 }
 
 
