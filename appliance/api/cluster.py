@@ -4,14 +4,15 @@ from appliance.api.call import Answer, Call, Route
 from appliance.api.certificates import certificate_rows, certificate_summary
 from appliance.api.complaints import with_complaints
 from appliance.api.context import Context
-from appliance.api.rows import cluster_status, etcd_state, instance_rows
+from appliance.api.rows import cluster_status, instance_rows, store_trouble
 from appliance.api.why import Explanation, explain
 from appliance.errors import NotFound
 
 
 def routes(context: Context) -> list[Route]:
     def status(_: Call) -> object:
-        etcd = etcd_state(context.store)
+        trouble = store_trouble(context.store)
+        etcd = dict.fromkeys(context.etcd_states(), trouble) if trouble else context.etcd_states()
         shown = cluster_status(context.state, context.version, context.leader(), etcd, context.clocks.of)
         rows = certificate_rows(context.state, context.ca_pem, context.clock())
         return {**shown, "certificates": certificate_summary(rows)}

@@ -14,6 +14,7 @@ from appliance.link.probing import Answers
 from appliance.link.ways import Ways
 from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
+from appliance.orchestrator.managers import Seen
 from appliance.security.sealing import Seal
 from appliance.store.state import State
 from appliance.store.store import Delete, Expect, Put, Store
@@ -33,8 +34,9 @@ def _read_service(text: str, file: str, variables: dict[str, str]) -> Service:
 class Context:
     """`clock` is seconds since the epoch; `leader` names the leading manager's node id, "" if there is none now.
 
-    `probe` has nodes (by id) measure the overlay, and takes seconds. `seal` closes secrets before they reach the store.
-    `bundle_images` holds the references of the images inside the package (``appliance/nginx:0.1.0``).
+    `members` looks at etcd's members now and may take seconds; `etcd_states` is what the last look found of each
+    manager. `probe` has nodes (by id) measure the overlay, and takes seconds. `seal` closes secrets before they reach
+    the store. `bundle_images` holds the references of the images inside the package (``appliance/nginx:0.1.0``).
     """
 
     state: State
@@ -52,6 +54,8 @@ class Context:
     probe: Callable[[Mapping[str, ProbeRequest]], Answers]
     events: EventLog
     clock: Callable[[], float]
+    members: Callable[[], Seen]
+    etcd_states: Callable[[], Mapping[str, str]]
     read_service: Callable[[str, str, dict[str, str]], Service] = field(default=_read_service)
 
     def commit(self, operations: list[Put | Delete], expect: list[Expect]) -> None:

@@ -6,6 +6,7 @@ from appliance.api.call import Call, Route
 from appliance.api.certificates import revocations_of
 from appliance.api.complaints import complaints
 from appliance.api.context import Context
+from appliance.api.members import check_loss
 from appliance.api.rows import Row, node_row, node_rows, revoked_nodes
 from appliance.errors import NotFound, Refused, UsageError
 from appliance.link.whereabouts import moving
@@ -154,12 +155,10 @@ def evicting(context: Context, node: NodeSpec, eviction: Eviction) -> NodeSpec:
 
 
 def forget(context: Context, node: NodeSpec) -> Row:
-    """Refused for managers, for nodes that are connected, and for nodes that instances are bound to.
+    """Refused for nodes that are connected, that instances are bound to, or that etcd's majority needs.
 
     What is left on an evicted node counts as lost with it.
     """
-    if "manager" in node.roles:
-        raise Refused(f"{node.name} is a manager; a manager cannot be removed.")
     status = context.state.node_status.get(node.id)
     if status is not None and status.state == "ready":
         raise Refused(f"{node.name} is connected.", next="run `appliance down` on it first")
@@ -171,6 +170,8 @@ def forget(context: Context, node: NodeSpec) -> Row:
             next="bring it back and drain it; if it is lost for good: appliance node evict",
             page="nodes#take-a-node-out",
         )
+    if "manager" in node.roles:
+        check_loss(context, node)
     state = context.state
     revoked = revocations_of(state, node, text_of_seconds(context.clock(), "seconds"))
     context.commit(

@@ -1,5 +1,7 @@
 """Everything the overview page shows, as one value."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from appliance.api.event_log import EventLog
@@ -16,11 +18,12 @@ def overview(
     events: EventLog,
     version: str,
     leader: str,
+    etcd: Mapping[str, str],
     skew_of: SkewOf = unmeasured,
     certificates: Row | None = None,
 ) -> Row:
-    """Newest events first; of a job only its last run. `certificates`: a summary of them."""
-    status = cluster_status(state, version, leader, "healthy", skew_of)
+    """Newest events first; of a job only its last run. `etcd` as in `cluster_status`; `certificates`: a summary."""
+    status = cluster_status(state, version, leader, etcd, skew_of)
     jobs = [{**row, "runs": row["runs"][-1:]} for row in job_rows(state)]
     return {
         "cluster": status["cluster"],

@@ -1,6 +1,6 @@
 """The shapes that scripts and pages rely on (DESIGN §6), built from the copy of the store. Reads only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -221,16 +221,24 @@ def _service_state(head: ServiceHead, rollout: Rollout | None, ready: bool) -> s
     return "ready" if ready else "not ready"
 
 
-def cluster_status(state: State, version: str, leader: str, etcd: str, skew_of: SkewOf = unmeasured) -> Row:
-    """`etcd` is "healthy" or a sentence saying what is wrong."""
+def cluster_status(
+    state: State, version: str, leader: str, etcd: Mapping[str, str], skew_of: SkewOf = unmeasured
+) -> Row:
+    """`etcd`: manager's node id → ``healthy``, or what its member is instead."""
     cluster, nodes = state.cluster(), node_rows(state, skew_of)
+    alive = state.alive.all()
     managers = [
-        {"node": node["name"], "leader": node["id"] == leader, "alive": node["id"] in state.alive.all(), "etcd": etcd}
+        {
+            "node": node["name"],
+            "leader": node["id"] == leader,
+            "alive": node["id"] in alive,
+            "etcd": etcd.get(node["id"], "joining"),
+        }
         for node in nodes
         if "manager" in node["roles"]
     ]
-    alive = all(manager["alive"] for manager in managers)
-    well = etcd == "healthy" and bool(leader) and alive and all(node["state"] == "ready" for node in nodes)
+    all_serve = all(manager["alive"] and manager["etcd"] == "healthy" for manager in managers)
+    well = bool(leader) and all_serve and all(node["state"] == "ready" for node in nodes)
     return {
         "cluster": {
             "id": cluster.id if cluster else "",
@@ -239,16 +247,26 @@ def cluster_status(state: State, version: str, leader: str, etcd: str, skew_of: 
             "url": cluster.url if cluster else "",
             "vip": cluster.vip if cluster else "",
             "state": "healthy" if well else "degraded",
+            "advice": _advice(len(managers)),
         },
         "managers": managers,
         "nodes": nodes,
     }
 
 
-def etcd_state(store: Store) -> str:
-    """Asks etcd itself, so that a dead one shows."""
+def _advice(managers: int) -> str:
+    """What an even number of managers means; "" for an odd one."""
+    if managers % 2:
+        return ""
+    borne = managers // 2 - 1
+    bear = f"only {borne} of which may fail" if borne else "neither of which may fail"
+    return f"{managers} managers, {bear}, as with {managers - 1}: add one more, or demote one"
+
+
+def store_trouble(store: Store) -> str:
+    """Asks etcd itself, so that a dead one shows; "" when it answers."""
     try:
         store.get(keys.CLUSTER)
     except ApplianceError as error:
         return error.why or error.what
-    return "healthy"
+    return ""

@@ -56,8 +56,6 @@ def make_token(context: Context, wish: NewToken) -> dict[str, object]:
     cluster = context.state.cluster()
     if cluster is None:
         raise Refused("The cluster is still being set up.", next="try again in a moment")
-    if wish.role == "manager":
-        raise Refused("This release runs one manager; only agents can join.", next="appliance token create")
     if wish.address:
         _check_address(wish.address)
     managers = tuple(

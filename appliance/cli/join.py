@@ -1,10 +1,12 @@
 """`appliance join TOKEN`: make this host a node of an existing cluster."""
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from appliance.cli import starting
+from appliance.cli.client import Client
 from appliance.cli.node_options import clock_option, layout_of, root_option, waive_option, waivers
 from appliance.cli.output import Format, format_option, show
 from appliance.cli.up import checked_name
@@ -12,7 +14,7 @@ from appliance.delivery import node_files, pki, preflight
 from appliance.delivery.engine_process import find_host_engine
 from appliance.delivery.join_client import is_called, join
 from appliance.delivery.package import Package
-from appliance.errors import Refused
+from appliance.errors import ApplianceError, Refused
 from appliance.host.interfaces import choose_address, routes
 from appliance.host.layout import Layout
 from appliance.model.cluster import LINK_PORT
@@ -65,7 +67,9 @@ def command(
             wished: Dial = dial or ("manager" if parsed.address else "agent")
             identity = _join(layout, package, parsed, address, name, wished, clock, waivers(waive), yes)
         starting.start(layout)
-        starting.wait_until(layout, "This node", _missing)
+        client = Client(layout.root)
+        missing = _missing if parsed.role == "agent" else partial(_missing_of_manager, client)
+        starting.wait_until(layout, "This node", missing)
     if output == "table":
         click.secho(f"This host is node {identity.name} of the cluster {identity.cluster_name}.", fg="green", bold=True)
     else:
@@ -97,7 +101,7 @@ def _join(
 ) -> NodeIdentity:
     engine, chosen = find_host_engine(layout), choose_address(address or token.address or None)
     node_name = checked_name(name or starting.default_name())
-    host = preflight.Host(layout=layout, role="agent", network=None, own_engine=not engine)
+    host = preflight.Host(layout=layout, role=token.role, network=None, own_engine=not engine)
     starting.check_host(host, waived)
     if not yes:
         click.confirm(f"Join the cluster at {', '.join(token.managers)} as {node_name}?", abort=True, err=True)
@@ -118,6 +122,19 @@ def _join(
         tell=starting.tell,
         routes=tuple(str(route) for _, route in routes()),
     )
+
+
+def _missing_of_manager(client: Client, seen: starting.Seen) -> str:
+    """As `_missing`, until this node's own manager answers and its etcd has a vote."""
+    if not seen or not seen["connected"]:
+        return _missing(seen)
+    try:
+        status = client.get("status")
+    except ApplianceError as error:
+        return f"the manager ({error.what})"
+    name = next((node["name"] for node in status["nodes"] if node["id"] == seen["node"]), "")
+    etcd = next((manager["etcd"] for manager in status["managers"] if manager["node"] == name), "healthy")
+    return "" if etcd == "healthy" else f"etcd ({etcd})"
 
 
 def _missing(seen: starting.Seen) -> str:

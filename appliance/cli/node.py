@@ -8,6 +8,7 @@ import click
 from appliance.cli.client import Client
 from appliance.cli.node_duty import cordon, drain, evict, reserve, uncordon
 from appliance.cli.node_options import root_option
+from appliance.cli.node_roles import demote, promote
 from appliance.cli.output import Format, format_option, show, show_table
 from appliance.cli.set_address import of_node
 from appliance.cli.times import local_time
@@ -184,3 +185,5 @@ command.add_command(drain)
 command.add_command(evict)
 command.add_command(reserve)
 command.add_command(of_node)
+command.add_command(promote)
+command.add_command(demote)

@@ -62,6 +62,8 @@ def _print_cluster(status: dict[str, Any]) -> None:
         leads = ", leader" if manager["leader"] else ""
         gone = "" if manager["alive"] else ", does not run"
         click.echo(f"manager {manager['node']}{leads}{gone}, etcd {manager['etcd']}")
+    if cluster["advice"]:
+        click.secho(cluster["advice"], fg="yellow")
     _print_certificates(status["certificates"])
     click.echo()
     rows = [

@@ -218,12 +218,12 @@ def _result(layout: Layout, client: Client) -> dict[str, Any]:
     password = ""
     if layout.first_password.exists():
         password = layout.first_password.read_text().strip()
-    token = client.post("tokens", body={"role": "agent"})
+    agent, manager = (client.post("tokens", body={"role": role})["command"] for role in ("agent", "manager"))
     return {
         "url": cluster["url"],
         "admin_user": ADMIN,
         "admin_password": password or None,
-        "join": {"agent": token["command"], "manager": None},
+        "join": {"agent": agent, "manager": manager},
     }
 
 
@@ -236,3 +236,5 @@ def _print(result: dict[str, Any]) -> None:
         click.echo(f"  log in    {result['admin_user']}, with the password that was shown before")
     click.echo("  one more node: copy this file to that host and run there, as root,")
     click.echo(f"            ./{result['join']['agent']}")
+    click.echo("  one more manager (3 or 5 in all bear the loss of one or two): the same with")
+    click.echo(f"            ./{result['join']['manager']}")

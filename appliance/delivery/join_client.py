@@ -90,7 +90,7 @@ def join(
         name=answer.name,
         number=answer.number,
         address=address,
-        roles=answer.roles,
+        roles=("agent",),  # what makes it a manager comes over its link
         dial=dial,
         cluster_id=answer.cluster_id,
         cluster_name=answer.cluster_name,

@@ -17,7 +17,7 @@ from appliance.errors import Conflict, NotPermitted, Refused, UsageError
 from appliance.host.layout import Layout
 from appliance.model.addresses import LARGEST_NUMBER
 from appliance.model.certificate import USUAL_LIFE
-from appliance.model.cluster import LINK_PORT, JoinToken
+from appliance.model.cluster import LINK_PORT, MOST_MANAGERS, JoinToken
 from appliance.model.moment import text_of_seconds
 from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
 from appliance.model.skew import direction
@@ -128,6 +128,8 @@ class Joiner:
 
     def _admit(self, request: JoinRequest, token: JoinToken) -> NodeSpec:
         nodes = self._state.nodes.all()
+        if token.role == "manager":
+            _check_managers(nodes.values())
         _check_address(request, nodes.values())
         self._check_routes(request)
         taken_numbers = {node.number for node in nodes.values()}
@@ -139,7 +141,7 @@ class Joiner:
             name=_free_name(request, {node.name for node in nodes.values()}),
             number=number,
             address=request.address,
-            roles=("agent",),
+            roles=("manager", "agent") if token.role == "manager" else ("agent",),
             dial=request.dial,
             joined_at=text_of_seconds(self._clock(), "seconds"),
             ssh_key=request.ssh_key,
@@ -194,7 +196,7 @@ class Joiner:
         cluster = self._state.cluster()
         if cluster is None:
             raise Refused("The cluster is still being set up.", next="try again in a moment")
-        managers = [n for n in self._state.nodes.all().values() if "manager" in n.roles]
+        managers = [n for n in self._state.nodes.all().values() if "manager" in n.roles and n.id != node.id]
         return JoinAnswer(
             node_id=node.id,
             name=node.name,
@@ -231,6 +233,17 @@ def _check_address(request: JoinRequest, nodes: Iterable[NodeSpec]) -> None:
                 next=f"join with another --address; if {node.name} is gone for good: appliance node rm {node.name}",
                 page="nodes",
             )
+
+
+def _check_managers(nodes: Iterable[NodeSpec]) -> None:
+    managers = sum("manager" in node.roles for node in nodes)
+    if managers >= MOST_MANAGERS:
+        raise Refused(
+            f"The cluster has {managers} managers.",
+            why="more would make writes slower and nothing safer",
+            next="join as an agent (appliance token create), or demote a manager first: appliance node demote NODE",
+            page="managers#how-many",
+        )
 
 
 def _free_name(request: JoinRequest, taken: set[str]) -> str:

@@ -1,14 +1,17 @@
 """The files that make a host a node: its identity and the first state of a new cluster."""
 
 import secrets
+import threading
+from collections.abc import Callable
 
 from appliance.errors import LocalStateDamaged, NotFound
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
-from appliance.model.identity import FirstState, NodeIdentity
+from appliance.model.identity import FirstState, NodeIdentity, OwnMember
 from appliance.store.codec import decode, encode
 
 DEFAULT_NETWORK = "10.99.0.0/16"
+_identity_changes = threading.Lock()
 
 
 def new_id(kind: str) -> str:
@@ -36,6 +39,32 @@ def is_node(layout: Layout) -> bool:
 def write_identity(layout: Layout, identity: NodeIdentity) -> None:
     """The last step of becoming a node: before it, nothing runs; after it, everything needed is on the disk."""
     write_atomic(layout.node_file, encode(identity), mode=0o644)
+
+
+def read_member(layout: Layout) -> OwnMember | None:
+    """Which member of etcd this node is; None when it founded the cluster and has not been told, or is no manager.
+
+    Raises LocalStateDamaged when it does not parse.
+    """
+    try:
+        return decode(layout.member_file.read_bytes(), OwnMember, where=str(layout.member_file))
+    except FileNotFoundError:
+        return None
+
+
+def write_member(layout: Layout, member: OwnMember) -> None:
+    write_atomic(layout.member_file, encode(member))
+
+
+def has_etcd_data(layout: Layout) -> bool:
+    """A log of etcd, without which a member knows nothing."""
+    return any((layout.etcd_data / "member/wal").glob("*.wal"))
+
+
+def change_identity(layout: Layout, change: Callable[[NodeIdentity], NodeIdentity]) -> None:
+    """Write down what `change` makes of the identity; several threads of this process may do so."""
+    with _identity_changes:
+        write_identity(layout, change(read_identity(layout)))
 
 
 def write_first_state(layout: Layout, first: FirstState) -> None:

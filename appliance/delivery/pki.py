@@ -12,11 +12,13 @@ pki/etcd/, pki/web/   what the sidecars see: they read certificate and key anew 
 A certificate is renewed for the key that it has, so that one atomic write is all that readers can meet.
 """
 
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import LocalStateDamaged
-from appliance.host.files import write_atomic, write_if_changed
+from appliance.host.files import sync_folder, write_atomic, write_if_changed
 from appliance.host.layout import Layout
 from appliance.model.certificate import USUAL_LIFE, HeldCertificate, Use, Validity
 from appliance.model.cluster import ETCD_NAME
@@ -60,15 +62,57 @@ def make_cluster_keys(
     `life`: seconds that certificates are good for.
     Keys of an earlier try that did not get as far as a node are replaced.
     """
-    pki = layout.pki
     authority = make_ca(cluster_name, now)
-    _write_pair(pki / "ca", authority)
-    _write_pair(pki / "client/client", issue(authority, f"manager {node_id}", now, client=True, life=life))
-    issue_for_address(layout, node_id, address, vip, now, life)
-    for folder in ("etcd", "client"):
-        write_atomic(pki / folder / "ca.crt", authority.certificate, mode=0o644)
+    _write_pair(layout.pki / "ca", authority)
     _make_link_keys(layout, node_id, now, life)
+    make_manager_keys(layout, node_id, address, vip, now, life)
     return authority.certificate
+
+
+SHARED = ("ca.key", "ssh-ca", "ssh-ca.pub", "seal.key")
+"""What all managers of a cluster have alike, beside the authority's certificate."""
+
+
+def read_shared(layout: Layout) -> dict[str, bytes]:
+    """Raises LocalStateDamaged."""
+    return {name: _read(layout.pki / name) for name in SHARED}
+
+
+def write_shared(layout: Layout, keys: Mapping[str, bytes]) -> None:
+    """What another manager sent; nothing else than those."""
+    for name in SHARED:
+        if name in keys:
+            write_if_changed(layout.pki / name, keys[name])
+
+
+def may_sign(layout: Layout) -> bool:
+    """Whether the authority's key is here, as on managers."""
+    return (layout.pki / "ca.key").exists()
+
+
+def make_manager_keys(
+    layout: Layout, node_id: str, address: str, vip: str, now: float, life: float = USUAL_LIFE
+) -> None:
+    """What a manager has of its own, signed with what all managers share. `life`: seconds of the certificates."""
+    authority = read_authority_pair(layout)
+    client = issue(authority, f"manager {node_id}", now, client=True, life=life)
+    _write_pair(layout.pki / LEAVES["client"], client)
+    for folder in ("etcd", "client"):
+        write_atomic(layout.pki / folder / "ca.crt", authority.certificate, mode=0o644)
+    key, public = make_ssh_key()
+    certificate = issue_user_certificate(read_ssh_authority(layout), public, node_id, now, life)
+    write_atomic(layout.pki / "link/user.key", key)
+    write_atomic(layout.pki / "link/user.crt", certificate, mode=0o644)
+    issue_for_address(layout, node_id, address, vip, now, life)
+
+
+def drop_manager_keys(layout: Layout) -> None:
+    """Afterwards this node can sign, unseal and reach etcd no more; that it can sign ends last."""
+    for folder in ("client", "etcd", "web"):
+        shutil.rmtree(layout.pki / folder, ignore_errors=True)
+    for name in ("link/user.key", "link/user.crt", *reversed(SHARED)):
+        (layout.pki / name).unlink(missing_ok=True)
+    sync_folder(layout.pki)
 
 
 def issue_for_address(
@@ -142,10 +186,6 @@ def _make_link_keys(layout: Layout, node_id: str, now: float, life: float) -> No
     write_atomic(layout.pki / "ssh-ca.pub", authority_public, mode=0o644)
     certificate = issue_host_certificate(authority, make_host_key(layout), node_id, now, life)
     write_host_keys(layout, authority_public, certificate)
-    key, public = make_ssh_key()
-    write_atomic(layout.pki / "link/user.key", key)
-    certificate = issue_user_certificate(authority, public, node_id, now, life)
-    write_atomic(layout.pki / "link/user.crt", certificate, mode=0o644)
 
 
 def make_host_key(layout: Layout) -> str:

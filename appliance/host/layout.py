@@ -71,6 +71,15 @@ class Layout:
         return self.var / "fence.json"
 
     @property
+    def member_file(self) -> Path:
+        """Which member of etcd this node is; on managers."""
+        return self.var / "member.json"
+
+    @property
+    def etcd_data(self) -> Path:
+        return self.var / "etcd"
+
+    @property
     def assignments(self) -> Path:
         return self.var / "assignments"
 

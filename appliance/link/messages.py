@@ -13,7 +13,7 @@ from appliance.model.directory import DeployNames, Endpoint, Policy
 from appliance.model.entry import EntryRule, HostCertificate
 from appliance.model.instance import Assignment, InstanceStatus
 from appliance.model.measurement import Measurement
-from appliance.model.node import NodeFacts, Peer
+from appliance.model.node import Dial, NodeFacts, Peer
 from appliance.model.skew import Skew
 from appliance.model.stamp import Stamp
 from appliance.model.usage import NodeUsage
@@ -177,8 +177,31 @@ class Trust(Picture, frozen=True, kw_only=True, tag="trust"):
     revoked: tuple[str, ...] = ()
 
 
+class Promotion(Picture, frozen=True, kw_only=True, tag="promotion"):
+    """Become a manager: `member` is the member of etcd (its id in hexadecimal) that was added for the node, `peers` are
+    the others (node id → URL), `keys` what all managers share (`pki.SHARED`). `vip`: the cluster's own address; `life`:
+    seconds that the node's own certificates are to be good for.
+
+    The keys appear in no other message, and never in a log.
+    """
+
+    member: str
+    peers: dict[str, str]
+    keys: dict[str, bytes]
+    vip: str
+    life: float
+
+
+class Demotion(Picture, frozen=True, kw_only=True, tag="demotion"):
+    """Be an agent only, and let this side open the connections; the node's member of etcd is gone already."""
+
+    dial: Dial = "agent"
+
+
 FromAgent = Hello | Report | Heartbeat | Held | Wishes
-FromManager = Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo | Whereabouts | Trust
+FromManager = (
+    Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo | Whereabouts | Trust | Promotion | Demotion
+)
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True, tag="exec"):

@@ -17,6 +17,9 @@ INSTANCE_NETWORK = "appliance"
 INSTANCE_BRIDGE = "appliance0"
 """Its bridge on the host."""
 
+MOST_MANAGERS = 5
+"""More would make writes slower and nothing safer."""
+
 ETCD_NAME = "etcd.appliance"
 """The DNS name that every etcd member's certificate carries: a client checks one name whichever member it reaches."""
 
@@ -28,6 +31,11 @@ DOMAIN = "appliance.internal"
 
 SYSTEM_SERVICE = "system"
 """The service whose instances are the sidecars; users cannot apply a service of this name."""
+
+
+def etcd_peer_url(address: str) -> str:
+    """Where the other members of etcd reach the one of the manager at this address."""
+    return f"https://{address}:{ETCD_PEER_PORT}"
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,14 @@ def moved(identity: NodeIdentity, address: str, managers: tuple[str, ...]) -> No
     return msgspec.structs.replace(identity, address=address, managers=managers or own, moved=True)
 
 
+class OwnMember(msgspec.Struct, frozen=True, kw_only=True):
+    """Which member of etcd a manager is. `id` is etcd's, in hexadecimal. `peers`: the other members (node id → URL)
+    that it joins at its first start; none once it has data, so that it never starts without."""
+
+    id: str
+    peers: dict[str, str] = {}
+
+
 class FirstState(msgspec.Struct, frozen=True, kw_only=True):
     """What the first manager puts into an empty store."""
 

@@ -83,6 +83,10 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     disks: tuple[Disk, ...] = ()
     storage: dict[str, int] = {}
     """Medium → bytes of the file system on which volumes of this medium lie; "" is where those without one lie."""
+    manager: bool = False
+    """It is one, by its own disk."""
+    lost_member: str = ""
+    """The member of etcd (its id in hexadecimal) that the node was and whose data it has no more."""
     devices: tuple[str, ...] = ()
     """Paths of the device files that containers may ask for."""
 

@@ -4,7 +4,10 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.clock_feed import ClockFeed
@@ -22,7 +25,7 @@ from appliance.agent.wishes import LocalWishes
 from appliance.component import Group
 from appliance.delivery import pki
 from appliance.delivery.bundle import EngineBundle
-from appliance.delivery.node_files import write_identity
+from appliance.delivery.node_files import change_identity
 from appliance.delivery.package import Package
 from appliance.delivery.runtime import EngineRuntime, unpack_engine
 from appliance.engine.container import NodePlaces
@@ -34,6 +37,7 @@ from appliance.link.agent_end import AgentLink
 from appliance.link.door import NodeKeys
 from appliance.link.fence import Fence
 from appliance.link.messages import (
+    Demotion,
     DirectoryNews,
     Entries,
     Gates,
@@ -42,6 +46,7 @@ from appliance.link.messages import (
     Orders,
     Peers,
     Picture,
+    Promotion,
     Trust,
     Vips,
     Whereabouts,
@@ -67,6 +72,7 @@ from appliance.network.probe import Probe
 from appliance.roles import node_sidecars
 from appliance.roles.channels import NodeChannels
 from appliance.roles.following import Following
+from appliance.roles.promotion import Office, lost_member
 from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
 from appliance.roles.vip_sidecar import vip_keeper
@@ -87,7 +93,10 @@ def run_agent(layout: Layout, identity: NodeIdentity) -> None:
     if not version:
         return
     with Package.open() as package:
-        group = _components(layout, identity, package, engine, facts.measure(version, layout))
+        measured = msgspec.structs.replace(
+            facts.measure(version, layout), manager="manager" in identity.roles, lost_member=lost_member(layout)
+        )
+        group = _components(layout, identity, package, engine, measured)
         group.start()
         log.info("agent of node %s is up", identity.name)
         while not signals.asked_to_end:
@@ -184,6 +193,10 @@ def _components(
                 following.take(message)
             case Trust():
                 inbox.put(lambda: trusting(message))
+            case Promotion():
+                inbox.put(lambda: office.promote(message))
+            case Demotion():
+                inbox.put(lambda: office.demote(message))
 
     def resolver(service: str) -> str:
         return resolver_text(gateway, service, DOMAIN)
@@ -211,9 +224,10 @@ def _components(
     )
     following = Following(
         identity,
-        lambda changed: write_identity(layout, changed),
+        partial(change_identity, layout),
         lambda managers: link.set_managers(map(_address, managers)),
     )
+    office = Office(layout, package)
     reporter = Reporter(report)
     supervisor = Supervisor(
         engine,

@@ -24,20 +24,21 @@ MANAGERS_WAIT = 3.0
 
 
 class Following:
-    """A component. `take` is called with every message; `write` keeps the identity, `link` gets other managers."""
+    """A component. `take` is called with every message; `change` rewrites the identity on the disk, `link` gets other
+    managers."""
 
     name = "following"
 
     def __init__(
         self,
         identity: NodeIdentity,
-        write: Callable[[NodeIdentity], None],
+        change: Callable[[Callable[[NodeIdentity], NodeIdentity]], None],
         link: Callable[[tuple[str, ...]], None],
         has: Callable[[str], bool] = has_address,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
-        self._write = write
+        self._change = change
         self._link = link
         self._has = has
         self._clock = clock
@@ -67,11 +68,16 @@ class Following:
         if not self._has(wanted.address):
             log.warning("this node's address is to be %s, which the host does not have yet", wanted.address)
             return LOOK_AGAIN
-        self._write(wanted)
+        # Only this much: what else is in it by now is somebody else's.
+        self._change(lambda now: _whereabouts_of(wanted, now))
         if wanted.managers != self._identity.managers:
             self._link(wanted.managers)
         self._identity = wanted
         return None
+
+
+def _whereabouts_of(wanted: NodeIdentity, now: NodeIdentity) -> NodeIdentity:
+    return msgspec.structs.replace(now, address=wanted.address, managers=wanted.managers, moved=wanted.moved)
 
 
 def followed(identity: NodeIdentity, news: Whereabouts) -> NodeIdentity:

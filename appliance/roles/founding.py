@@ -20,6 +20,7 @@ from appliance.model.node import Clock, NodeSpec
 from appliance.security.accounts import hash_password, new_password
 from appliance.security.ca import fingerprint
 from appliance.sidecars.manager_sidecars import manager_sidecars
+from appliance.sidecars.sidecar import Sidecar
 
 ADMIN = "admin"
 FIRST_NUMBER = 1
@@ -79,7 +80,18 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
     """Configuration and assignments of a manager's sidecars, as this release wants them. May be repeated."""
     book = AssignmentBook(layout.assignments)
     layout.web_sockets.mkdir(parents=True, exist_ok=True)
-    sidecars = manager_sidecars(
+    for sidecar in sidecars_of(layout, identity):
+        write_files(layout, sidecar)
+        for mount in (mount for container in sidecar.assignment.containers for mount in container.mounts):
+            Path(mount.source).mkdir(parents=True, exist_ok=True, mode=0o700)
+        book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
+
+
+def sidecars_of(layout: Layout, identity: NodeIdentity) -> tuple[Sidecar, ...]:
+    """A manager's sidecars. Its etcd founds a cluster only until the first state is in the store, and joins one only
+    until it has data: a disk that was lost must make neither a new cluster nor a member that forgot its votes."""
+    member = node_files.read_member(layout)
+    return manager_sidecars(
         number=identity.number,
         node_id=identity.id,
         address=identity.address,
@@ -88,13 +100,15 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
         pki=layout.pki,
         files=layout.sidecar_files,
         sockets=layout.web_sockets,
+        founds=layout.cluster_file.exists() and member is None,
+        peers=member.peers if member else {},
     )
-    for sidecar in sidecars:
-        for name, (text, mode) in sidecar.files.items():
-            write_if_changed(layout.sidecar_files / sidecar.name / name, text, mode=mode)
-        for mount in (mount for container in sidecar.assignment.containers for mount in container.mounts):
-            Path(mount.source).mkdir(parents=True, exist_ok=True, mode=0o700)
-        book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
+
+
+def write_files(layout: Layout, sidecar: Sidecar) -> None:
+    """What it reads."""
+    for name, (text, mode) in sidecar.files.items():
+        write_if_changed(layout.sidecar_files / sidecar.name / name, text, mode=mode)
 
 
 def _first_state(identity: NodeIdentity, wish: Wish, authority: str, password: str, key: str, now: float) -> FirstState:

@@ -39,7 +39,7 @@ from appliance.link.ways import Ways
 from appliance.link.whereabouts import Movers, whereabouts_telling
 from appliance.link.wishes import WishMerge
 from appliance.model.certificate import Use
-from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, LINK_PORT
+from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.manager import Alive
 from appliance.model.moment import now_text
@@ -53,9 +53,12 @@ from appliance.orchestrator.autoscale_controller import Autoscaler
 from appliance.orchestrator.controller import Orchestrator
 from appliance.orchestrator.gates import gates
 from appliance.orchestrator.jobs_controller import Jobs
+from appliance.orchestrator.managers_controller import Managers
 from appliance.orchestrator.virtual_controller import Addresses
 from appliance.roles.authorities import authorities_of
 from appliance.roles.dialling import Dialling
+from appliance.roles.manager_nodes import ManagerNodes
+from appliance.roles.own_member import OwnMemberCare, endpoints
 from appliance.roles.signals import Signals
 from appliance.scheduler.controller import Scheduler
 from appliance.security.sealing import Seal, make_seal, read_seal
@@ -63,7 +66,9 @@ from appliance.security.secrets import plain_text
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.election import Election
-from appliance.store.etcd import Credentials, EtcdStore
+from appliance.store.etcd import EtcdStore
+from appliance.store.etcd_channels import Credentials, EtcdChannels
+from appliance.store.etcd_members import EtcdMembership
 from appliance.store.mirror import Mirror
 from appliance.store.presence import Presence
 from appliance.store.state import State
@@ -81,14 +86,15 @@ def run_manager(layout: Layout, identity: NodeIdentity) -> None:
     """Run until SIGTERM or SIGINT."""
     signals = Signals()
     pki.renew_due(layout, time.time())  # before they are needed: this node may have been off for months
-    store = EtcdStore([f"127.0.0.1:{ETCD_CLIENT_PORT}"], credentials(layout))
+    others = [host for host, _, _ in (each.rpartition(":") for each in identity.managers) if host != identity.address]
+    channels = EtcdChannels(endpoints(others), credentials(layout))
+    store = EtcdStore(channels)
     try:
-        if not _wait_for(store, identity.address, signals):
+        if not _wait_for(store, "" if others else identity.address, signals):
             return
         fill_if_empty(store, layout)
-        store.set_peer_url(identity.id, f"https://{identity.address}:{ETCD_PEER_PORT}")
         with Package.open() as package:
-            group = _components(layout, identity, store, package)
+            group = _components(layout, identity, channels, store, package)
             group.start()
             log.info("manager %s is up", identity.name)
             while not signals.asked_to_end:
@@ -107,13 +113,15 @@ def credentials(layout: Layout) -> Credentials:
 def _wait_for(store: Store, address: str, signals: Signals) -> bool:
     """Return True once etcd answers, False when we are to end before that.
 
-    It has to be at `address` as well: one that is not will be made anew in a moment, as the node has moved.
+    The only member has to be at `address` as well ("" : there are others): one that is not will be made anew in a
+    moment, as the node has moved.
     """
     complaint = ""
     while not signals.asked_to_end:
         try:
             store.get(keys.CLUSTER)
-            socket.create_connection((address, ETCD_CLIENT_PORT), 1.0).close()
+            if address:
+                socket.create_connection((address, ETCD_CLIENT_PORT), 1.0).close()
             return True
         except (StoreUnavailable, OSError) as error:
             why = str(error) if isinstance(error, OSError) else error.why
@@ -161,7 +169,9 @@ def open_seal(store: Store, layout: Layout) -> Seal:
     return found or make_seal(layout.seal_key)
 
 
-def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, package: Package) -> Group:
+def _components(
+    layout: Layout, identity: NodeIdentity, channels: EtcdChannels, store: Store, package: Package
+) -> Group:
     seal = open_seal(store, layout)
     mirror = Mirror(store, keys.ROOT)
     state = State(mirror)
@@ -177,8 +187,15 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         holders.wake()
         reports.wake()
         addresses.wake()
+        managers.wake()
 
-    election = Election(store, identity.id, lead_changed)
+    def may_lead() -> bool:
+        node = state.nodes.get(identity.id)
+        return node is not None and "manager" in node.roles
+
+    election = Election(store, identity.id, lead_changed, may_lead)
+    membership = EtcdMembership(channels)
+    own_member = OwnMemberCare(layout, identity, state, channels, membership)
     orchestrator = Orchestrator(store, state, election.term)
     jobs = Jobs(store, state, election.term, time.time)
     addresses = Addresses(store, state, election.term)
@@ -205,10 +222,12 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
 
     def greeted(node_id: str, hello: Hello) -> None:
         reports.hello(node_id, hello)
+        reports.hello(node_id, hello)
         movers.said(node_id, hello.address)
         trust.greet(node_id)
         for telling in tellings:
             telling.greet(node_id)
+        managers.wake()
 
     def gone(node_id: str) -> None:
         wishes.gone(node_id)
@@ -224,7 +243,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
 
     def renewed(uses: set[Use]) -> None:
         if "client" in uses:
-            store.use(credentials(layout))
+            channels.prove(credentials(layout))
         if "user" in uses:
             changed = pki.read_user_keys(layout)
             link.use(changed.key, (changed.certificate,))
@@ -262,6 +281,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         vip_telling(state, link, vip_plans),
     )
     movers = Movers(state, store)
+    managers = Managers(store, state, election.term, membership, ManagerNodes(layout, state, link))
     sessions = SessionBook(state, store)
 
     def leader() -> str:
@@ -288,6 +308,8 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         probe=Probing(link).ask,
         events=events,
         clock=time.time,
+        members=managers.look,
+        etcd_states=managers.etcd_states,
     )
     manual = package.manual()
     api = ApiServer(context, layout.admin_socket, layout.web_socket, pages=lambda app: register(app, manual))
@@ -298,7 +320,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
         layout.admin_live_socket,
         layout.web_live_socket,
         sessions.user_of,
-        lambda: overview(state, events, VERSION, leader(), clocks.of, certificates_now()),
+        lambda: overview(state, events, VERSION, leader(), managers.etcd_states(), clocks.of, certificates_now()),
     )
     dialling = Dialling(state, link)
     web = layout.pki / "web"
@@ -310,6 +332,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
             mirror,
             presence,
             events,
+            own_member,
             election,
             orchestrator,
             jobs,
@@ -327,6 +350,7 @@ def _components(layout: Layout, identity: NodeIdentity, store: EtcdStore, packag
             *tellings,
             movers,
             holders,
+            managers,
             dialling,
             calls,
             live,

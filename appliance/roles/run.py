@@ -102,35 +102,51 @@ def run(layout: Layout, identity: NodeIdentity) -> None:
         signals = Signals()
         write_pid_file(layout.run_pid, os.getpid())
         engine = None if identity.engine else EngineProcess(layout)
-        processes = [RoleProcess(role, layout) for role in ("agent", "manager") if role in identity.roles]
         write_if_changed(layout.run / "node.id", identity.id + "\n", mode=0o644)
-        _tend(signals, engine, processes, Settled(layout, identity))
-        for process in reversed(processes):
-            process.stop()
+        settled = Settled(layout, identity)
+        _tend(signals, engine, settled)
+        settled.stop()
         layout.run_pid.unlink(missing_ok=True)
 
 
 class Settled:
-    """Whether the processes run with the identity that is on the disk."""
+    """The processes of this node's roles, which run with the identity that is on the disk."""
 
     def __init__(self, layout: Layout, identity: NodeIdentity) -> None:
         self._layout = layout
         self._identity = identity
         self._seen = self._mark()
         settle(layout, identity)
+        self._processes = self._of_roles()
 
-    def tend(self, processes: list[RoleProcess]) -> None:
-        """End them and settle where they need it; they are started again with the new one."""
+    def tend(self) -> None:
+        """Where the identity has changed, end all and settle what they need; they are started again with the new one.
+
+        Then start those that are due.
+        """
         mark = self._mark()
-        if mark == self._seen:
-            return
-        changed = read_identity(self._layout)
-        if _needs_a_start(self._identity, changed):
-            log.info("this node's address has changed; starting its processes anew")
-            for process in reversed(processes):
-                process.stop()
-            settle(self._layout, changed)
-        self._seen, self._identity = mark, changed
+        if mark != self._seen:
+            changed = read_identity(self._layout)
+            if _needs_a_start(self._identity, changed):
+                log.info("this node's address or roles have changed; starting its processes anew")
+                self.stop()
+                settle(self._layout, changed)
+            self._seen, self._identity = mark, changed
+            self._processes = self._processes or self._of_roles()
+        self.start()
+
+    def start(self) -> None:
+        """Those that are due, as they were."""
+        for process in self._processes:
+            process.tend()
+
+    def stop(self) -> None:
+        while self._processes:
+            self._processes[-1].stop()
+            self._processes.pop()
+
+    def _of_roles(self) -> list[RoleProcess]:
+        return [RoleProcess(role, self._layout) for role in ("agent", "manager") if role in self._identity.roles]
 
     def _mark(self) -> tuple[int, int]:
         """What is another after every write of the file."""
@@ -147,15 +163,15 @@ def _needs_a_start(before: NodeIdentity, now: NodeIdentity) -> bool:
     return by_hand or msgspec.structs.replace(now, moved=before.moved, managers=before.managers) != before
 
 
-def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RoleProcess], settled: Settled) -> None:
+def _tend(signals: Signals, engine: EngineProcess | None, settled: Settled) -> None:
     complaint = ""
     while not signals.asked_to_end:
         try:
             if engine is not None and not engine.alive():
                 engine.begin()
-                _tend_all(processes)  # they get ready while it does
+                settled.start()  # they get ready while it does
                 engine.wait()
-            settled.tend(processes)
+            settled.tend()
             complaint = ""
         except ApplianceError as error:
             if error.why != complaint:
@@ -163,14 +179,8 @@ def _tend(signals: Signals, engine: EngineProcess | None, processes: list[RolePr
                 complaint = error.why
             signals.wait(2.0)
             continue
-        _tend_all(processes)
         # The end of a child wakes us; an engine that an earlier run started is not our child.
         signals.wait(1.0)
-
-
-def _tend_all(processes: list[RoleProcess]) -> None:
-    for process in processes:
-        process.tend()
 
 
 def _rotate(log_file: Path, largest: int = 5 * 1024 * 1024) -> None:

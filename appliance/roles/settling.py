@@ -1,22 +1,51 @@
-"""Makes everything on a manager's disk that depends on its address follow its identity: the sidecars, and certificates.
+"""Makes what only a manager has on its disk follow the node's identity: sidecars, certificates, and the end of them.
 
 The page's certificate is made last: as long as it is not for the identity's address, all of this is to be done (again).
+In the same way the authority's key goes last when the node is a manager no more.
 """
 
+import logging
+import shutil
 import time
 
+from appliance.agent.assignments import AssignmentBook
 from appliance.delivery import pki
 from appliance.delivery.package import Package
 from appliance.host.layout import Layout
 from appliance.model.identity import NodeIdentity
-from appliance.roles.founding import write_sidecars
+from appliance.roles.founding import sidecars_of, write_sidecars
+
+log = logging.getLogger(__name__)
 
 
 def settle(layout: Layout, identity: NodeIdentity) -> None:
-    """To be called while neither role runs; does nothing where nothing has changed, or this node is no manager."""
-    if "manager" not in identity.roles or pki.page_is_for(layout, identity.address):
-        return
-    with Package.open() as package:
-        write_sidecars(layout, identity, package)
-    life = pki.page_life(layout)
-    pki.issue_for_address(layout, identity.id, identity.address, identity.vip.partition("/")[0], time.time(), life)
+    """To be called while neither role runs; does nothing where nothing has changed."""
+    if "manager" not in identity.roles:
+        if pki.may_sign(layout):
+            _retire(layout, identity)
+    elif not pki.page_is_for(layout, identity.address):
+        with Package.open() as package:
+            write_sidecars(layout, identity, package)
+        life = pki.page_life(layout)
+        pki.issue_for_address(layout, identity.id, identity.address, identity.vip.partition("/")[0], time.time(), life)
+
+
+def _retire(layout: Layout, identity: NodeIdentity) -> None:
+    """The containers go when the agent finds them forgotten. The registry's images stay, for another promotion."""
+    log.info("what only a manager has goes from this node: its copy of the store, its keys")
+    book = AssignmentBook(layout.assignments)
+    for sidecar in sidecars_of(layout, identity):
+        book.forget(sidecar.assignment.instance)
+    drop_etcd_data(layout)
+    for file in (layout.member_file, layout.cluster_file, layout.first_password):
+        file.unlink(missing_ok=True)
+    pki.drop_manager_keys(layout)
+
+
+def drop_etcd_data(layout: Layout) -> None:
+    """What a member of etcd left. Its process may still have the folder, so that goes by another name first."""
+    aside = layout.etcd_data.with_name("etcd.left")
+    shutil.rmtree(aside, ignore_errors=True)
+    if layout.etcd_data.exists():
+        layout.etcd_data.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,54 +1,89 @@
-"""The etcd sidecar: the cluster's state, reachable with a certificate of the cluster's CA only."""
+"""The etcd sidecar: the cluster's state, reachable with a certificate of the cluster's CA only.
 
-from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, PROGRESS
+Its settings are in a file, which it reads at each start: whom it finds at its very first one may change without the
+container being made anew.
+"""
+
+import json
+from collections.abc import Mapping
+
+from appliance.model.cluster import ETCD_CLIENT_PORT, PROGRESS, etcd_peer_url
 from appliance.model.container import Probe
 from appliance.model.instance import Mount
-from appliance.sidecars.sidecar import Sidecar, sidecar
+from appliance.sidecars.sidecar import Sidecar, remade_by, sidecar
 
 METRICS_PORT = 2381
 """On loopback, without TLS: health and metrics, no data."""
+CONFIG = "etcd.json"
 
 
-def etcd(*, number: int, node_id: str, address: str, cluster_id: str, data: str, pki: str) -> Sidecar:
-    """A member of its own new cluster. `data` and `pki` are folders of the host.
+def etcd(
+    *,
+    number: int,
+    node_id: str,
+    address: str,
+    cluster_id: str,
+    data: str,
+    pki: str,
+    config: str,
+    founds: bool,
+    peers: Mapping[str, str],
+) -> Sidecar:
+    """`data`, `pki` and `config` are folders of the host.
 
-    Flags: etcd 3.5 operations guide, "Configuration options".
+    With `founds` it makes a new cluster when it has no data; else it joins `peers` (node id → URL), which know it
+    already. With neither, it does not start without data.
     """
-    client, peer = f"https://{address}:{ETCD_CLIENT_PORT}", f"https://{address}:{ETCD_PEER_PORT}"
-    tls = ("--cert-file=/pki/etcd.crt", "--key-file=/pki/etcd.key", "--trusted-ca-file=/pki/ca.crt")
-    peer_tls = (
-        "--peer-cert-file=/pki/etcd.crt",
-        "--peer-key-file=/pki/etcd.key",
-        "--peer-trusted-ca-file=/pki/ca.crt",
-    )
-    command = (
-        f"--name={node_id}",
-        "--data-dir=/data",
-        f"--listen-client-urls=https://127.0.0.1:{ETCD_CLIENT_PORT}" + ("" if address == "127.0.0.1" else f",{client}"),
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster={node_id}={peer}",
-        f"--initial-cluster-token={cluster_id}",
-        "--initial-cluster-state=new",
-        f"--listen-metrics-urls=http://127.0.0.1:{METRICS_PORT}",
-        "--client-cert-auth",
-        "--peer-client-cert-auth",
-        *tls,
-        *peer_tls,
-        "--auto-compaction-mode=periodic",
-        "--auto-compaction-retention=1h",
-        "--quota-backend-bytes=2147483648",
-        # Ten ticks a second (the default) are most of what an idle etcd costs; members share a machine room.
-        "--heartbeat-interval=250",
-        "--election-timeout=2500",
-        f"--experimental-watch-progress-notify-interval={PROGRESS:g}s",
-        "--log-level=warn",
-    )
-    return sidecar(
+    settings = _settings(node_id, address, cluster_id)
+    first = {
+        "initial-cluster": ",".join(
+            f"{name}={url}" for name, url in {node_id: etcd_peer_url(address), **peers}.items()
+        ),
+        "initial-cluster-state": "new" if founds else "existing",
+    }
+    made = sidecar(
         "etcd",
         number=number,
-        command=command,
-        mounts=(Mount(source=data, target="/data"), Mount(source=pki, target="/pki", read_only=True)),
+        command=(f"--config-file=/config/{CONFIG}",),
+        mounts=(
+            Mount(source=data, target="/data"),
+            Mount(source=pki, target="/pki", read_only=True),
+            Mount(source=config, target="/config", read_only=True),
+        ),
         ready=Probe(http="/health", port=METRICS_PORT, every=10.0, timeout=3.0),
+        files={CONFIG: (json.dumps(settings | first, indent=1) + "\n", 0o644)},
     )
+    return remade_by(made, json.dumps(settings))
+
+
+def _settings(node_id: str, address: str, cluster_id: str) -> dict[str, object]:
+    """All but what the first start needs. Names: etcd 3.5 operations guide, "Configuration file"."""
+    client, peer = f"https://{address}:{ETCD_CLIENT_PORT}", etcd_peer_url(address)
+    tls = {
+        "cert-file": "/pki/etcd.crt",
+        "key-file": "/pki/etcd.key",
+        "trusted-ca-file": "/pki/ca.crt",
+        "client-cert-auth": True,
+    }
+    return {
+        "name": node_id,
+        "data-dir": "/data",
+        "listen-client-urls": f"https://127.0.0.1:{ETCD_CLIENT_PORT}"
+        + ("" if address == "127.0.0.1" else f",{client}"),
+        "advertise-client-urls": client,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster-token": cluster_id,
+        "listen-metrics-urls": f"http://127.0.0.1:{METRICS_PORT}",
+        "client-transport-security": tls,
+        "peer-transport-security": tls,
+        "auto-compaction-mode": "periodic",
+        "auto-compaction-retention": "1h",
+        "quota-backend-bytes": 2147483648,
+        # Ten ticks a second (the default) are most of what an idle etcd costs; members share a machine room.
+        "heartbeat-interval": 250,
+        # A dead leader's members elect another after this many milliseconds, or up to twice as many.
+        "election-timeout": 1500,
+        "experimental-watch-progress-notify-interval": int(PROGRESS * 1e9),  # nanoseconds in this file
+        "log-level": "warn",
+    }

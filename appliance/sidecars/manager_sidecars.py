@@ -1,5 +1,6 @@
 """The sidecars of a manager, in the order in which they are needed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from appliance.sidecars.etcd import etcd
@@ -9,9 +10,20 @@ from appliance.sidecars.sidecar import Sidecar
 
 
 def manager_sidecars(
-    *, number: int, node_id: str, address: str, cluster_id: str, data: Path, pki: Path, files: Path, sockets: Path
+    *,
+    number: int,
+    node_id: str,
+    address: str,
+    cluster_id: str,
+    data: Path,
+    pki: Path,
+    files: Path,
+    sockets: Path,
+    founds: bool,
+    peers: Mapping[str, str],
 ) -> tuple[Sidecar, ...]:
-    """`data`, `pki` and `files` (configuration) hold a folder per sidecar; `sockets` is for nginx. Pure."""
+    """`data`, `pki` and `files` (configuration) hold a folder per sidecar; `sockets` is for nginx, `founds` and `peers`
+    as etcd has them. Pure."""
     return (
         etcd(
             number=number,
@@ -20,6 +32,9 @@ def manager_sidecars(
             cluster_id=cluster_id,
             data=str(data / "etcd"),
             pki=str(pki / "etcd"),
+            config=str(files / "etcd"),
+            founds=founds,
+            peers=peers,
         ),
         registry(number=number, data=str(data / "registry"), config=str(files / "registry")),
         nginx(number=number, address=address, sockets=str(sockets), config=str(files / "nginx"), pki=str(pki / "web")),

@@ -57,7 +57,11 @@ def sidecar(
 
 def remade_by_files(made: Sidecar) -> Sidecar:
     """For one that reads its configuration at the start only: another configuration makes another container."""
-    text = "".join(text for text, _ in made.files.values())
+    return remade_by(made, "".join(text for text, _ in made.files.values()))
+
+
+def remade_by(made: Sidecar, text: str) -> Sidecar:
+    """Another `text` makes another container."""
     (planned,) = made.assignment.containers
     spec = replace(planned.spec, env={"CONFIGURATION": hashlib.sha256(text.encode()).hexdigest()[:16]})
     return Sidecar(replace(made.assignment, containers=(replace(planned, spec=spec),)), made.files)

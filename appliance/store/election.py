@@ -21,14 +21,24 @@ _PAUSE = LEASE_SECONDS / 3
 
 
 class Election:
-    """A component. `on_change` is called, from the election's thread, when this manager starts or stops leading."""
+    """A component. `on_change` is called, from the election's thread, when this manager starts or stops leading.
+
+    One that may not lead (any more), as `may_lead` says, neither tries nor keeps what it has.
+    """
 
     name = "election"
 
-    def __init__(self, store: Store, manager_id: str, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        manager_id: str,
+        on_change: Callable[[], None],
+        may_lead: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._store = store
         self._manager = manager_id
         self._on_change = on_change
+        self._may_lead = may_lead
         self._lock = threading.Lock()
         self._lease = 0
         self._term: Expect | None = None
@@ -40,10 +50,7 @@ class Election:
     def stop(self) -> None:
         """Also gives the leadership back, so that another manager need not wait for the lease."""
         self._loop.stop()
-        lease = self._lease
-        if lease:
-            self._lose()
-            self._store.revoke(lease)
+        self._give_back()
 
     def term(self) -> Expect | None:
         """The condition under which a leader writes; None while this manager does not lead."""
@@ -55,11 +62,24 @@ class Election:
         if self._lease and not self._store.renew(self._lease):
             log.warning("election: the lease expired before it was renewed")
             self._lose()
+        if not self._may_lead():
+            self._give_back()
+            return
         holder = self._store.get(keys.LEADER)
         if holder is None:
             self._campaign()
         elif self._term is not None and holder.revision != self._term.revision:
             self._lose()
+
+    def wake(self) -> None:
+        """What `may_lead` says may have changed."""
+        self._loop.wake()
+
+    def _give_back(self) -> None:
+        lease = self._lease
+        if lease:
+            self._lose()
+            self._store.revoke(lease)
 
     def _campaign(self) -> None:
         # A commit whose answer is lost may have made us leader without our knowing its revision. That lease is never

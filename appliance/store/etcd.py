@@ -8,89 +8,32 @@ import logging
 import random
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 import grpc
 
-from appliance.errors import ApplianceError, Conflict, Refused, StoreUnavailable
-from appliance.model.cluster import ETCD_NAME
-from appliance.store.etcd_messages import messages, stubs
+from appliance.errors import Conflict, Refused
+from appliance.store.etcd_channels import EtcdChannels
+from appliance.store.etcd_messages import messages
 from appliance.store.limits import check_commit
 from appliance.store.store import Changes, Compacted, Delete, Entry, Expect, Listing, Put
 
 log = logging.getLogger(__name__)
 
-CALL_SECONDS = 5.0
 PAGE = 1000
 """Entries in one answer."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
-
-# A member that froze is noticed by pings; a member that returns is tried again within a second (grpc's own: 2 min).
-_CHANNEL_OPTIONS = [
-    ("grpc.lb_policy_name", "round_robin"),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 3_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.http2.ping_timeout_ms", 3_000),
-    ("grpc.max_receive_message_length", -1),  # a page of large values is more than grpc's 4 MiB
-    ("grpc.enable_http_proxy", 0),
-    # Whoever waits for a watch's next message is then woken by it, and not ten times a second to look.
-    ("SingleThreadedUnaryStream", 1),  # grpc.experimental.ChannelOptions
-]
 
 _ONLY_WITH_LEADER = [("hasleader", "true")]
 """Makes a member that lost its quorum end the watch; otherwise it would stay open there and say nothing."""
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """PEM: the authority that signed etcd's certificate, and our own certificate and key."""
-
-    authority: bytes
-    certificate: bytes
-    key: bytes
-
-
 class EtcdStore:
-    """`endpoints` are ADDRESS:PORT with IPv4 addresses. Without `credentials` the connection is not encrypted."""
+    """Through any of the members that `channels` reach."""
 
-    def __init__(self, endpoints: Sequence[str], credentials: Credentials | None = None) -> None:
-        self._target = "ipv4:" + ",".join(endpoints)
-        self._where = "etcd at " + ", ".join(endpoints)
-        self._connect(credentials)
-
-    def _connect(self, credentials: Credentials | None) -> None:
-        if credentials is None:
-            self._channel = grpc.insecure_channel(self._target, options=_CHANNEL_OPTIONS)
-        else:
-            secure = grpc.ssl_channel_credentials(credentials.authority, credentials.key, credentials.certificate)
-            options = [*_CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", ETCD_NAME)]
-            self._channel = grpc.secure_channel(self._target, secure, options=options)
-        self._kv = stubs.KVStub(self._channel)
-        self._lease = stubs.LeaseStub(self._channel)
-        # etcd takes any number of requests on one such stream; one is all we send.
-        self._watch = self._channel.unary_stream(
-            "/etcdserverpb.Watch/Watch",
-            request_serializer=messages.WatchRequest.SerializeToString,
-            response_deserializer=messages.WatchResponse.FromString,
-        )
-        self._cluster = stubs.ClusterStub(self._channel)
-
-    def use(self, credentials: Credentials) -> None:
-        """Make connections with these from now on.
-
-        Calls that are under way end on the connection that they began on; watches change over a little later.
-        """
-        old = self._channel
-        self._connect(credentials)
-        end = threading.Timer(2 * CALL_SECONDS, old.close)
-        end.daemon = True
-        end.start()
+    def __init__(self, channels: EtcdChannels) -> None:
+        self._channels = channels
 
     def get(self, key: str) -> Entry | None:
         answer = self._read(messages.RangeRequest(key=key.encode()))
@@ -117,7 +60,7 @@ class EtcdStore:
                 for e in expect
             ],
         )
-        answer = self._call(self._kv.Txn, request)
+        answer = self._channels.call(lambda channel: channel.kv.Txn, request)
         if not answer.succeeded:
             raise Conflict(
                 "Somebody else changed it first.", where=_culprit(answer, expect), next="look again and retry"
@@ -125,74 +68,34 @@ class EtcdStore:
         return int(answer.header.revision)
 
     def watch(self, prefix: str, after: int) -> "EtcdWatch":
-        return EtcdWatch(lambda *given, **more: self._watch(*given, **more), prefix, after)
+        return EtcdWatch(self._channels, prefix, after)
 
     def grant(self, seconds: int) -> int:
-        return int(self._call(self._lease.LeaseGrant, messages.LeaseGrantRequest(TTL=seconds)).ID)
+        request = messages.LeaseGrantRequest(TTL=seconds)
+        return int(self._channels.call(lambda channel: channel.lease.LeaseGrant, request, again=True).ID)
 
     def renew(self, lease: int) -> bool:
-        try:
-            answers = self._lease.LeaseKeepAlive(iter([messages.LeaseKeepAliveRequest(ID=lease)]), timeout=CALL_SECONDS)
-            return bool(next(answers).TTL > 0)  # an expired lease is answered with a TTL of 0
-        except (grpc.RpcError, StopIteration) as error:
-            raise self._error(error) from error
+        request = messages.LeaseKeepAliveRequest(ID=lease)
+        answer = self._channels.call(lambda channel: _first_of(channel.lease.LeaseKeepAlive), request, again=True)
+        return bool(answer.TTL > 0)  # an expired lease is answered with a TTL of 0
 
     def revoke(self, lease: int) -> None:
-        try:
-            self._lease.LeaseRevoke(messages.LeaseRevokeRequest(ID=lease), timeout=CALL_SECONDS)
-        except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise self._error(error) from error
-
-    def set_peer_url(self, member: str, url: str) -> None:
-        """Tell the cluster where other members reach this one; nothing happens where they know."""
-        for known in self._call(self._cluster.MemberList, messages.MemberListRequest()).members:
-            if known.name == member and list(known.peerURLs) != [url]:
-                self._call(self._cluster.MemberUpdate, messages.MemberUpdateRequest(ID=known.ID, peerURLs=[url]))
+        with suppress(Refused):
+            request = messages.LeaseRevokeRequest(ID=lease)
+            self._channels.call(lambda channel: channel.lease.LeaseRevoke, request, again=True)
 
     def close(self) -> None:
-        self._channel.close()
+        self._channels.close()
 
     def _read(self, request: Any) -> Any:
-        """Reading twice does no harm, so one lost connection is not worth an error."""
-        try:
-            return self._call(self._kv.Range, request)
-        except StoreUnavailable:
-            return self._call(self._kv.Range, request)
-
-    def _call(self, method: Any, request: Any) -> Any:
-        try:
-            return method(request, timeout=CALL_SECONDS)
-        except grpc.RpcError as error:
-            raise self._error(error) from error
-
-    def _error(self, error: Exception) -> ApplianceError:
-        if not isinstance(error, grpc.Call):
-            return StoreUnavailable("The store ended the connection.", where=self._where, next="tried again by itself")
-        code, details = error.code(), error.details() or ""
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in details:
-            return StoreUnavailable(
-                "The store is full and takes no more changes.",
-                where=self._where,
-                why=details,
-                next="delete services or history that is not needed, then run `appliance status`",
-                page="troubleshooting",
-            )
-        if code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND):
-            return Refused("The store refuses this change.", where=self._where, why=details)
-        return StoreUnavailable(
-            "The store cannot be reached.",
-            where=self._where,
-            why=f"{code.name}: {details}",
-            next="see appliance status",
-        )
+        return self._channels.call(lambda channel: channel.kv.Range, request, again=True)
 
 
 class EtcdWatch:
     """One stream that is opened again, from the revision after the last one seen, whenever it breaks."""
 
-    def __init__(self, open_stream: Any, prefix: str, after: int) -> None:
-        self._open_stream = open_stream
+    def __init__(self, channels: EtcdChannels, prefix: str, after: int) -> None:
+        self._channels = channels
         self._prefix = prefix
         self._after = after
         self._closed = threading.Event()
@@ -202,10 +105,11 @@ class EtcdWatch:
     def __iter__(self) -> Iterator[Changes]:
         pause = _FIRST_PAUSE
         while not self._closed.is_set():
+            channel = self._channels.candidates()[0]
             with self._lock:
                 if self._closed.is_set():
                     return
-                self._call = self._open_stream(self._request(), metadata=_ONLY_WITH_LEADER)
+                self._call = channel.watch(self._request(), metadata=_ONLY_WITH_LEADER)
             try:
                 for answer in self._call:
                     if answer.canceled:
@@ -218,6 +122,7 @@ class EtcdWatch:
                         yield changes
             except grpc.RpcError:
                 if not self._closed.is_set():
+                    self._channels.leave_out(channel)
                     log.info("watch of %s: %s; opening it again", self._prefix, self._call.details())
             finally:
                 self._call.cancel()
@@ -252,6 +157,15 @@ class EtcdWatch:
             items.append(Delete(event.kv.key.decode()) if deleted else _entry(event.kv))
             self._after = max(self._after, int(event.kv.mod_revision))
         return Changes(self._after, tuple(items))
+
+
+def _first_of(stream: Any) -> Any:
+    """A call that takes one message and gives one, of a method that streams both ways."""
+
+    def call(request: Any, timeout: float) -> Any:
+        return next(stream(iter([request]), timeout=timeout))
+
+    return call
 
 
 def _entry(kv: Any) -> Entry:

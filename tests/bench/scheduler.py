@@ -27,6 +27,7 @@ from appliance.scheduler.schedule import schedule
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.etcd import EtcdStore
+from appliance.store.etcd_channels import EtcdChannels
 from appliance.store.mirror import Mirror
 from appliance.store.state import State
 from appliance.store.store import MOST_OPERATIONS, Expect, Put
@@ -153,7 +154,7 @@ def _managed(nodes: int) -> Iterator[Managed]:
     with tempfile.TemporaryDirectory(prefix="bench-etcd-") as directory:
         etcd = EtcdProcess(Path(directory))
         etcd.start()
-        store = EtcdStore([etcd.endpoint])
+        store = EtcdStore(EtcdChannels([etcd.endpoint]))
         try:
             managed = Managed(store, nodes)
             try:

@@ -9,6 +9,7 @@ from appliance.errors import Conflict, StoreUnavailable
 from appliance.store import keys
 from appliance.store.election import LEASE_SECONDS, Election
 from appliance.store.etcd import EtcdStore
+from appliance.store.etcd_channels import EtcdChannels
 from appliance.store.memory import MemoryStore
 from appliance.store.store import Delete, Expect, Put, Store
 from tests.lab.waiting import eventually
@@ -20,7 +21,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     if request.param == "memory":
         made = MemoryStore(time.monotonic)
     else:
-        made = EtcdStore([request.getfixturevalue("etcd_endpoint")])
+        made = EtcdStore(EtcdChannels([request.getfixturevalue("etcd_endpoint")]))
     yield made
     made.close()
 

@@ -15,6 +15,7 @@ from appliance.errors import Conflict
 from appliance.store import keys
 from appliance.store.election import Election
 from appliance.store.etcd import EtcdStore
+from appliance.store.etcd_channels import EtcdChannels
 from appliance.store.mirror import Mirror
 from appliance.store.state import Change, commit_as_leader
 from appliance.store.store import MOST_OPERATIONS, Delete, Expect, Put
@@ -28,10 +29,11 @@ import sys
 from appliance.errors import ApplianceError
 from appliance.store import election
 from appliance.store.etcd import EtcdStore
+from appliance.store.etcd_channels import EtcdChannels
 from appliance.store.store import Put
 
 election.LEASE_SECONDS = 2
-store = EtcdStore([sys.argv[1]])
+store = EtcdStore(EtcdChannels([sys.argv[1]]))
 leader = election.Election(store, "old", lambda: None)
 leader.cycle()
 term = leader.term()
@@ -53,7 +55,7 @@ class Pausing(EtcdStore):
     """Its commits stop where a process would that is stopped: before they are sent, once `pause_at` were."""
 
     def __init__(self, endpoint: str) -> None:
-        super().__init__([endpoint])
+        super().__init__(EtcdChannels([endpoint]))
         self.pause_at = MOST_OPERATIONS
         self.paused, self.resumed = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -79,7 +81,7 @@ def test_fifty_times_nothing_that_a_paused_leader_had_in_hand_lands(etcd_endpoin
     seed = random.randrange(2**32)
     print("seed", seed)
     chance = random.Random(seed)
-    old_store, new_store = Pausing(etcd_endpoint), EtcdStore([etcd_endpoint])
+    old_store, new_store = Pausing(etcd_endpoint), EtcdStore(EtcdChannels([etcd_endpoint]))
     mirror = Mirror(new_store, "/")
     mirror.start()
     with ThreadPoolExecutor(1) as threads:
@@ -115,7 +117,7 @@ def test_fifty_times_nothing_that_a_paused_leader_had_in_hand_lands(etcd_endpoin
 
 
 def test_a_process_that_is_stopped_past_its_lease_writes_nothing_when_it_goes_on(etcd_endpoint: str) -> None:
-    store = EtcdStore([etcd_endpoint])
+    store = EtcdStore(EtcdChannels([etcd_endpoint]))
     for _ in range(2):
         command = [sys.executable, "-c", _LEADER, etcd_endpoint]
         with subprocess.Popen(command, cwd=_SOURCE, stdout=subprocess.PIPE, text=True) as process:

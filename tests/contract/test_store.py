@@ -12,7 +12,8 @@ import pytest
 from appliance.errors import Conflict, Refused, StoreUnavailable, Unavailable
 from appliance.model.cluster import ETCD_NAME
 from appliance.security.ca import KeyPair, issue, make_ca, renew
-from appliance.store.etcd import PAGE, Credentials, EtcdStore
+from appliance.store.etcd import PAGE, EtcdStore
+from appliance.store.etcd_channels import Credentials, EtcdChannels
 from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Alteration, Mirror
 from appliance.store.store import (
@@ -36,7 +37,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     if request.param == "memory":
         made = MemoryStore(time.monotonic)
     else:
-        made = EtcdStore([request.getfixturevalue("etcd_endpoint")])
+        made = EtcdStore(EtcdChannels([request.getfixturevalue("etcd_endpoint")]))
     yield made
     made.close()
 
@@ -197,7 +198,7 @@ def test_a_mirror_says_what_changed_since_a_revision_as_far_back_as_it_remembers
 
 
 def test_a_watch_survives_sigkills_of_etcd_with_every_change_once(etcd: EtcdProcess) -> None:
-    store = EtcdStore([etcd.endpoint])
+    store = EtcdStore(EtcdChannels([etcd.endpoint]))
     seen = Collector(store.watch("/w/", store.list("/w/").revision))
     written = []
     for number in range(60):
@@ -218,7 +219,7 @@ def test_a_watch_survives_sigkills_of_etcd_with_every_change_once(etcd: EtcdProc
 def test_a_mirror_hears_from_an_etcd_in_which_nothing_of_its_own_changes(etcd: EtcdProcess) -> None:
     etcd.kill()
     etcd.start("--experimental-watch-progress-notify-interval", "1s")  # as the sidecar's, only more often
-    store = EtcdStore([etcd.endpoint])
+    store = EtcdStore(EtcdChannels([etcd.endpoint]))
     mirror = Mirror(store, "/a/")
     mirror.start()
     began = mirror.heard
@@ -287,14 +288,16 @@ def test_over_tls_only_our_own_authority_and_its_clients_are_trusted(tls_endpoin
     stranger = make_ca("other", time.time())
     ours = issue(authority, "m1", time.time(), client=True)
     theirs = issue(stranger, "m1", time.time(), client=True)
-    store = EtcdStore([tls_endpoint], Credentials(authority.certificate, ours.certificate, ours.key))
+    store = EtcdStore(EtcdChannels([tls_endpoint], Credentials(authority.certificate, ours.certificate, ours.key)))
     revision = store.commit([Put("/a", b"1")])
     seen = Collector(store.watch("/a", revision - 1))
     eventually(lambda: seen.names() == ["/a"], timeout=30)
     seen.close()
     store.close()
     for trusted, client in ((stranger, ours), (authority, theirs)):
-        refused = EtcdStore([tls_endpoint], Credentials(trusted.certificate, client.certificate, client.key))
+        refused = EtcdStore(
+            EtcdChannels([tls_endpoint], Credentials(trusted.certificate, client.certificate, client.key))
+        )
         with pytest.raises(StoreUnavailable):
             refused.get("/a")
         refused.close()
@@ -303,17 +306,18 @@ def test_over_tls_only_our_own_authority_and_its_clients_are_trusted(tls_endpoin
 def test_certificates_are_renewed_under_a_running_etcd_and_a_watch(
     tls_endpoint: str, authority: KeyPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.store.etcd.CALL_SECONDS", 0.5)  # for so long old connections go on, twice
+    monkeypatch.setattr("appliance.store.etcd_channels.CALL_SECONDS", 0.5)  # for so long old connections go on, twice
     ours = issue(authority, "m1", time.time(), client=True, life=3)
     member = KeyPair((tmp_path / "cert").read_bytes(), (tmp_path / "key").read_bytes())
     (tmp_path / "cert").write_bytes(renew(authority, member, time.time(), 3).certificate)
-    store = EtcdStore([tls_endpoint], Credentials(authority.certificate, ours.certificate, ours.key))
+    channels = EtcdChannels([tls_endpoint], Credentials(authority.certificate, ours.certificate, ours.key))
+    store = EtcdStore(channels)
     revision = store.commit([Put("/a", b"1")])
     seen = Collector(store.watch("/a", revision - 1))
     for life in (3.0, 600.0):
         (tmp_path / "cert").write_bytes(renew(authority, member, time.time(), life).certificate)
         changed = renew(authority, ours, time.time(), life)
-        store.use(Credentials(authority.certificate, changed.certificate, changed.key))
+        channels.prove(Credentials(authority.certificate, changed.certificate, changed.key))
         over = time.monotonic() + 2
         while time.monotonic() < over:
             store.commit([Put("/a", b"1")])
@@ -332,19 +336,6 @@ def _puts(store: Store, key: str) -> Callable[[], bool]:
         return True
 
     return put
-
-
-def test_etcd_takes_a_members_new_address_and_starts_with_it_again(etcd: EtcdProcess) -> None:
-    store = EtcdStore([etcd.endpoint])
-    try:
-        store.set_peer_url("nobody", "http://127.0.0.1:1")
-        for _ in range(2):
-            store.set_peer_url("default", "http://127.0.0.2:2380")
-        revision = store.commit([Put("/a", b"1")])
-        etcd.restart()
-        assert eventually(lambda: _read(store, "/a"), 30) == (b"1", revision)
-    finally:
-        store.close()
 
 
 def _read(store: EtcdStore, key: str) -> tuple[bytes, int] | None:

@@ -19,7 +19,7 @@ BUSY = ("--waive", "disk-latency=all hosts of all labs write to one disk")
 
 
 class Cluster:
-    """The first of `hosts` is the manager; `up` is the answer of its `appliance up`."""
+    """The first of `hosts` is asked everything; `up` is the answer of its `appliance up`."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -36,19 +36,30 @@ class Cluster:
         self.up = up(host)
         eventually(lambda: engine_of(host).running("appliance.instance", "system/ntp-"), timeout=60)
 
-    def join(self, host: Host, *options: str) -> None:
-        """Join `host` as an agent and wait until the cluster sees it ready."""
-        host.appliance(*self.join_arguments(host), *options, timeout=UP_LIMIT)
+    def join(self, host: Host, *options: str, role: str = "agent") -> None:
+        """Join `host` and wait until the cluster sees it ready; as a manager also until its etcd has a vote."""
+        host.appliance(*self.join_arguments(host, role), *options, timeout=UP_LIMIT)
         self.hosts.append(host)
         eventually(lambda: self.node_state(host) == "ready", timeout=60)
 
-    def join_arguments(self, host: Host) -> list[str]:
+    def join_arguments(self, host: Host, role: str = "agent") -> list[str]:
         """A command line with a token of its own: a token admits one node. Where managers dial, nothing else can."""
         one_way = ["--dial", "manager", "--address", host.address] if self.lab.dial == "manager" else []
-        answer = self.manager.appliance("token", "create", "--role", "agent", *one_way, "-o", "json").stdout
-        if one_way:
+        answer = self.manager.appliance("token", "create", "--role", role, *one_way, "-o", "json").stdout
+        if one_way and role == "agent":  # managers reach each other both ways
             self.lab.forbid(host, self.manager)
-        return ["join", token_in(answer), "--yes", "--dial", self.lab.dial, "--address", host.address, *BUSY]
+        return [
+            "join",
+            token_in(answer),
+            "--role",
+            role,
+            "--yes",
+            "--dial",
+            self.lab.dial,
+            "--address",
+            host.address,
+            *BUSY,
+        ]
 
     def node_state(self, host: Host) -> str:
         nodes = self.manager.ask("status")["nodes"]

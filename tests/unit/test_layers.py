@@ -17,7 +17,7 @@ LAYERS = [
     {"cli", "__main__"},
 ]
 INTERFACES = {
-    "store": {"store", "state", "keys", "codec"},
+    "store": {"store", "state", "keys", "codec", "membership"},
     "engine": {"engine", "container", "hook"},
 }
 """What layer 3 may use of the store and the engine: never a particular one of them."""

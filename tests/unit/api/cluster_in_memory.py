@@ -20,12 +20,13 @@ from appliance.errors import Problem as SpecProblem
 from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
 from appliance.link.ways import Ways
-from appliance.model.cluster import Cluster, User
+from appliance.model.cluster import Cluster, User, etcd_peer_url
 from appliance.model.container import Container
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.manager import Alive
 from appliance.model.node import NodeSpec, NodeStatus
 from appliance.model.service import Deploy, Rollout, Service, ServiceHead
+from appliance.orchestrator.managers import Seen, etcd_states
 from appliance.security.accounts import hash_password
 from appliance.security.ca import make_ca
 from appliance.security.sealing import KEY_BYTES, Seal
@@ -33,6 +34,7 @@ from appliance.security.secrets import sealed_secret
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.memory import MemoryStore
+from appliance.store.memory_members import MemoryMembership
 from appliance.store.mirror import Mirror
 from appliance.store.state import State
 from appliance.store.store import Put
@@ -62,6 +64,7 @@ class InMemory:
     context: Context
     state: State
     routes: list[Route]
+    membership: MemoryMembership
 
     def ask(self, method: str, path: str, body: object = None, **query: str) -> Any:
         """The data that the API answers with, as it comes over the wire; raises what it raises."""
@@ -139,6 +142,11 @@ def in_memory() -> Iterator[InMemory]:
     folder = TemporaryDirectory()
     events = EventLog(mirror, state, Path(folder.name) / "events.jsonl")
     events.start()
+    membership = MemoryMembership("n1", etcd_peer_url("10.0.0.1"))
+
+    def look() -> Seen:
+        return Seen(membership.list(), membership.troubles(membership.list()))
+
     context = Context(
         state=state,
         store=store,
@@ -155,9 +163,11 @@ def in_memory() -> Iterator[InMemory]:
         probe=lambda requests: {node: LinkDown("The node is not connected to this manager.") for node in requests},
         events=events,
         clock=lambda: 1_767_225_600.0,
+        members=look,
+        etcd_states=lambda: etcd_states(state.nodes.all(), look()),
         read_service=read_service,
     )
-    cluster = InMemory(context, state, all_routes(context))
+    cluster = InMemory(context, state, all_routes(context), membership)
     made = Cluster(
         id="c1",
         name="test",

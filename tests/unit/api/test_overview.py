@@ -9,7 +9,7 @@ from tests.unit.api.cluster_in_memory import InMemory
 
 
 def service(cluster: InMemory) -> dict[str, object]:
-    (row,) = overview(cluster.state, cluster.context.events, "1", "n1")["services"]
+    (row,) = overview(cluster.state, cluster.context.events, "1", "n1", {})["services"]
     return {name: row[name] for name in ("state", "reason", "ready", "instances")}
 
 
@@ -54,6 +54,6 @@ def test_the_newest_event_comes_first(shop: InMemory) -> None:
     shop.ask("POST", "/api/services/shop/rollout/pause")
 
     def newest() -> str:
-        return str(overview(shop.state, shop.context.events, "1", "n1")["events"][0]["message"])
+        return str(overview(shop.state, shop.context.events, "1", "n1", {})["events"][0]["message"])
 
     eventually(lambda: newest() == "is paused", timeout=5)

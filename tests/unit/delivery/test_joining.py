@@ -41,6 +41,21 @@ def test_a_host_becomes_a_node(cluster: Joinable) -> None:
     assert used and used.used_by == asked.node_id
 
 
+def test_a_token_for_a_manager_says_so_of_its_node_which_is_not_one_yet(cluster: Joinable) -> None:
+    answer = cluster.joiner.join(cluster.request(cluster.token(role="manager")))
+    node = cluster.state.nodes.get(answer.node_id)
+    assert node and node.roles == answer.roles == ("manager", "agent")
+    assert answer.managers == ("127.0.0.1:8444",)
+
+
+def test_there_are_five_managers_at_most(cluster: Joinable) -> None:
+    for number in range(2, 6):
+        cluster.joiner.join(cluster.request(cluster.token(role="manager"), number))
+    with pytest.raises(Refused, match="5 managers"):
+        cluster.joiner.join(cluster.request(cluster.token(role="manager"), 6))
+    let_in(cluster, 6)
+
+
 def test_its_certificate_is_for_its_own_key_and_id(cluster: Joinable) -> None:
     asked = cluster.request(cluster.token())
     answer = cluster.joiner.join(asked)

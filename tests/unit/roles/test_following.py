@@ -1,5 +1,7 @@
 """A node follows what managers say of addresses, and takes nothing that its host does not have."""
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from appliance.link.messages import Whereabouts
@@ -28,11 +30,16 @@ class World:
     def __init__(self, identity: NodeIdentity) -> None:
         self.now = 0.0
         self.addresses = {identity.address}
+        self.disk = identity
         self.written: list[NodeIdentity] = []
         self.linked: list[tuple[str, ...]] = []
         self.following = Following(
-            identity, self.written.append, self.linked.append, self.addresses.__contains__, lambda: self.now
+            identity, self.change, self.linked.append, self.addresses.__contains__, lambda: self.now
         )
+
+    def change(self, change: Callable[[NodeIdentity], NodeIdentity]) -> None:
+        self.disk = change(self.disk)
+        self.written.append(self.disk)
 
 
 def test_nothing_is_written_while_nothing_changes() -> None:
@@ -88,3 +95,12 @@ def test_other_managers_are_written_down_and_linked_and_an_address_is_no_matter_
 
 def test_a_manager_that_was_moved_by_hand_looks_for_itself_at_its_new_address() -> None:
     assert moved(MANAGER, "192.0.2.7", ()).managers == ("192.0.2.7:8444",)
+
+
+def test_what_else_has_changed_on_the_disk_stays() -> None:
+    world = World(AGENT)
+    world.disk = replace(AGENT, roles=("manager", "agent"))
+    world.addresses.add("192.0.2.7")
+    world.following.take(NEW)
+    world.following.cycle()
+    assert world.disk == replace(AGENT, roles=("manager", "agent"), address="192.0.2.7")

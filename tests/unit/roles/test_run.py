@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from appliance.delivery.node_files import write_identity
 from appliance.errors import Refused
 from appliance.host.layout import Layout
 from appliance.host.process import ProcessMark, read_pid_file
+from appliance.model.identity import NodeIdentity
 from tests.lab.waiting import eventually
 
 _SOURCE = Path(__file__).parents[3]
@@ -93,6 +96,30 @@ def test_the_roles_do_not_outlive_it_when_it_is_killed(layout: Layout) -> None:
         process.kill()
         process.wait()
         eventually(lambda: not agent.alive() and not manager.alive(), 30)
+
+
+def test_other_roles_are_taken_up_while_it_runs(layout: Layout) -> None:
+    with running(layout) as process:
+        agent, manager = both(layout)
+        identity = NodeIdentity(
+            id="n-1",
+            name="one",
+            number=1,
+            address="10.0.0.1",
+            roles=("agent",),
+            cluster_id="c",
+            cluster_name="lab",
+            network="10.99.0.0/16",
+            managers=(),
+            engine="/somebody/else's.sock",
+        )
+        write_identity(layout, identity)
+        eventually(lambda: role(layout, "agent") not in (None, agent), 30)
+        assert not manager.alive() and role(layout, "manager") in (None, manager)
+        write_identity(layout, msgspec.structs.replace(identity, roles=("manager", "agent")))
+        eventually(lambda: role(layout, "manager") not in (None, manager), 30)
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_a_second_run_is_refused_and_harms_nothing(layout: Layout) -> None:

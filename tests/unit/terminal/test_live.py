@@ -109,8 +109,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
         thread = threading.Thread(target=loop.run_forever)
         thread.start()
         live = Live(
-            cluster.state, made.link, loop, made.admin, made.web,
-            cluster.context.sessions.user_of, lambda: overview(cluster.state, cluster.context.events, "0.1.0", "n1"),
+            cluster.state, made.link, loop, made.admin, made.web, cluster.context.sessions.user_of,
+            lambda: overview(cluster.state, cluster.context.events, "0.1.0", "n1", {}),
         )  # fmt: skip
         live.start()
         yield made
