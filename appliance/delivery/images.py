@@ -9,7 +9,6 @@ github.com/opencontainers/distribution-spec (the registry's API).
 import contextlib
 import gzip
 import hashlib
-import http.client
 import json
 import posixpath
 import re
@@ -21,20 +20,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
-from appliance.errors import Refused, Unavailable
-from appliance.model.cluster import REGISTRY_PORT, Image
+from appliance.delivery.registry import MANIFEST, REGISTRY, Registry
+from appliance.errors import Refused
+from appliance.model.cluster import Image
 from appliance.model.moment import text_of
 
-REGISTRY = f"127.0.0.1:{REGISTRY_PORT}"
 MOST_MEMBERS = 50_000
 MOST_LAYERS = 512
 LARGEST_JSON = 8 * 1024 * 1024
 LARGEST_ARCHIVE = 200 * 2**30
 """Bytes that a compressed archive may unpack to."""
 _CHUNK = 1024 * 1024
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -275,12 +272,12 @@ def manifest_of(image: ArchivedImage) -> bytes:
         for blob in image.layers
     ]
     config = {"mediaType": _CONFIG, "digest": image.id, "size": len(image.config)}
-    return json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": layers}).encode()
+    return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}).encode()
 
 
 def _push(archive: Archive, image: ArchivedImage, reference: str, registry: str, tell: Tell) -> Image:
     repository, tag = repository_of(reference)
-    client = _Registry(registry, repository)
+    client = Registry(registry, repository)
     for number, blob in enumerate(image.layers, 1):
         if not client.has(blob.digest):
             tell(f"{reference}: layer {number} of {len(image.layers)}, {blob.size / 2**20:.1f} MiB")
@@ -297,53 +294,6 @@ def _push(archive: Archive, image: ArchivedImage, reference: str, registry: str,
         size=sum(blob.size for blob in image.layers),
         loaded_at=text_of(datetime.now(UTC), "seconds"),
     )
-
-
-class _Registry:
-    """One repository of a registry, by the v2 API, without TLS: it listens on loopback only."""
-
-    def __init__(self, address: str, repository: str) -> None:
-        self._address = address
-        self._base = f"/v2/{repository}"
-
-    def has(self, digest: str) -> bool:
-        return self._ask("HEAD", f"{self._base}/blobs/{digest}", None, {}, (200, 404)).status == 200
-
-    def put_blob(self, digest: str, content: IO[bytes] | bytes, size: int) -> None:
-        begun = self._ask("POST", f"{self._base}/blobs/uploads/", b"", {}, (202,))
-        place = urlsplit(begun.headers["Location"])
-        url = f"{place.path}?{place.query}{'&' if place.query else ''}digest={digest}"
-        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
-        self._ask("PUT", url, content, headers, (201,))
-
-    def put_manifest(self, tag: str, manifest: bytes) -> None:
-        self._ask("PUT", f"{self._base}/manifests/{tag}", manifest, {"Content-Type": _MANIFEST}, (201,))
-
-    def _ask(
-        self, method: str, url: str, body: IO[bytes] | bytes | None, headers: dict[str, str], fine: tuple[int, ...]
-    ) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection(self._address, timeout=120, blocksize=_CHUNK)
-        try:
-            connection.request(method, url, body, headers)
-            response = connection.getresponse()
-            said = response.read(4096)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(
-                "The cluster's registry does not answer.",
-                where=self._address,
-                why=str(error) or type(error).__name__,
-                next="run this on a manager; see `appliance ps system`",
-            ) from error
-        finally:
-            connection.close()
-        if response.status not in fine:
-            raise Unavailable(
-                "The cluster's registry refused a part of the image.",
-                where=f"{method} {url.partition('?')[0]}",
-                why=f"HTTP {response.status} {said.decode(errors='replace')[:300]}",
-                next="check the room on the manager's disk and load the archive again",
-            )
-        return response
 
 
 def _unpack(raw: IO[bytes], plain: IO[bytes], file: Path) -> None:

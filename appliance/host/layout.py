@@ -66,6 +66,11 @@ class Layout:
         return self.var / "cluster.json"
 
     @property
+    def known_images(self) -> Path:
+        """Which loaded images this manager has known, so that it finds those that were removed while it was away."""
+        return self.var / "known-images.json"
+
+    @property
     def fence_file(self) -> Path:
         """How new the newest orders were that this node has carried out."""
         return self.var / "fence.json"

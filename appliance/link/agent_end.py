@@ -1,6 +1,6 @@
 """The agent's end of the links. Whoever dialled, it is the SSH server: managers open sessions on it.
 
-It offers the control session, commands in containers and their logs, and one forwarded port for the registry;
+It offers the control session, commands in containers and their logs, and the registry's port, forwarded both ways;
 nothing else that SSH could do. It has a link to every manager and follows one of them: only that one's orders and other
 pictures of the cluster are taken, and only that one is told what runs here (ADR 83).
 """
@@ -286,4 +286,9 @@ class _Server(asyncssh.SSHServer):
         return NodeSession(self._link, str(self._connection.get_extra_info("username")), self._connection)
 
     def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        """A manager offers its registry to this node's engine."""
         return (listen_host, listen_port) == ("127.0.0.1", REGISTRY_PORT)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        """A manager wants to copy images from the registry of this node's manager."""
+        return (dest_host, dest_port) == ("127.0.0.1", REGISTRY_PORT)

@@ -10,7 +10,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import asyncssh
@@ -228,7 +229,28 @@ class ManagerLink:
             raise LinkDown("The node is not connected to this manager.", where=node_id, next="see: appliance node ls")
         return await _open(node.connection, msgspec.json.encode(request).decode())
 
+    @contextmanager
+    def registry_of(self, node_id: str) -> Iterator[str]:
+        """The address (HOST:PORT) by which the registry on a manager's node is reached meanwhile, by way of its link.
+
+        From any thread but the loop's. Raises LinkDown.
+        """
+        way = asyncio.run_coroutine_threadsafe(self._way_to_registry(node_id), self.loop).result(timeout=30)
+        try:
+            yield f"127.0.0.1:{way.get_port()}"
+        finally:
+            self.loop.call_soon_threadsafe(way.close)
+
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    async def _way_to_registry(self, node_id: str) -> asyncssh.SSHListener:
+        node = self._nodes.get(node_id)
+        try:
+            if node is not None:
+                return await node.connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", REGISTRY_PORT)
+        except (asyncssh.Error, OSError) as error:
+            raise LinkDown("The node's registry cannot be reached.", where=node_id, why=str(error)) from error
+        raise LinkDown("The node is not connected to this manager.", where=node_id, next="see: appliance node ls")
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=30)

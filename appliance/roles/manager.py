@@ -17,6 +17,7 @@ from appliance.api.sessions import SessionBook
 from appliance.component import Group
 from appliance.delivery import node_files, pki
 from appliance.delivery.calls import Calls
+from appliance.delivery.image_copies import ImageCopies
 from appliance.delivery.join_call import Proof
 from appliance.delivery.joining import Joiner
 from appliance.delivery.package import Package
@@ -264,8 +265,8 @@ def _components(
         on_heartbeat=beaten,
         on_held=holders.heard,
         on_wishes=wishes.heard,
-        # The registry listens on this node's own loopback already.
-        forward_registry=lambda node_id: node_id != identity.id,
+        # On a manager's own loopback a registry listens already.
+        forward_registry=lambda node_id: (node := state.nodes.get(node_id)) is None or "manager" not in node.roles,
     )
     lateness = Lateness(
         state, lambda node, text: events.add([Draft("certificate", node, text, "warning", node)]), time.time
@@ -282,6 +283,7 @@ def _components(
     )
     movers = Movers(state, store)
     managers = Managers(store, state, election.term, membership, ManagerNodes(layout, state, link))
+    copies = ImageCopies(state, identity.id, link.registry_of, layout.known_images)
     sessions = SessionBook(state, store)
 
     def leader() -> str:
@@ -349,6 +351,7 @@ def _components(
             trust,
             *tellings,
             movers,
+            copies,
             holders,
             managers,
             dialling,

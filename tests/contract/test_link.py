@@ -307,6 +307,22 @@ def test_a_registry_port_in_use_on_the_node_does_not_harm_the_link(world: World)
     assert ("forwarded", "gone") not in world.heard
 
 
+def test_a_manager_reaches_the_registry_on_the_node_of_another(world: World) -> None:
+    with contextlib.ExitStack() as stack:
+        try:
+            registry = stack.enter_context(closing(socket.create_server(("127.0.0.1", REGISTRY_PORT))))
+        except OSError:
+            pytest.skip(f"port {REGISTRY_PORT} is in use")
+        world.connected_agent()
+        host, _, port = stack.enter_context(world.manager.registry_of("node-1")).partition(":")
+        asking = stack.enter_context(closing(socket.create_connection((host, int(port)), 10)))
+        asked, _ = registry.accept()
+        stack.enter_context(closing(asked)).sendall(b"here")
+        assert asking.recv(4) == b"here"
+    with pytest.raises(LinkDown), world.manager.registry_of("nobody"):
+        pass
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for network namespaces")
 def test_both_ends_notice_a_silent_link_and_are_back_when_it_is_healed() -> None:
     with Lab() as lab, contextlib.ExitStack() as stack:
