@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,7 +34,7 @@ class Lab:
         self.keep = keep
         self.dial = dial
         self._package = package
-        self._forbidden: dict[str, tuple[str, ...]] = {}
+        self._forbid: dict[str, Callable[..., None]] = {}
         self._dropped: dict[str, int] = {}
         self._uplinks: dict[str, str] = {}
 
@@ -124,27 +126,27 @@ class Lab:
         _ip("-n", host.namespace, "address", "del", f"{host.address}/24", "dev", "eth0")
         host.address = address
 
-    def forbid(self, host: Host, towards: Host) -> None:
+    def forbid(self, host: Host, towards: Host, *, echoes: bool = True) -> None:
         """Make the way between them one-way, also after a reboot: `towards` may begin to talk to `host` only.
 
         To be called before the product runs on `host`: Debian's nft crashes when it meets the product's own table. So
-        an address that `towards` moves to later is not guarded.
+        an address that `towards` moves to later is not guarded. `echoes`: pings are counted too, not only dropped.
         """
-        self._forbidden[host.name] = (towards.address,)
-        one_way.forbid(host.namespace, self._forbidden[host.name])
+        self._forbid[host.name] = partial(one_way.forbid, host.namespace, (towards.address,), echoes=echoes)
+        self._forbid[host.name]()
 
     def flush_rules(self, host: Host) -> None:
         """`nft flush ruleset`, as a firewall reload does; only what makes a network one-way comes back at once."""
-        if host.name not in self._forbidden:
+        if host.name not in self._forbid:
             host.run("nft", "flush", "ruleset")
             return
         self._remember_dropped(host)
-        one_way.forbid(host.namespace, self._forbidden[host.name], alone=True)
+        self._forbid[host.name](alone=True)
 
     def dropped(self) -> dict[str, int]:
         """Host → packets by which it tried to go the forbidden way."""
-        now = {host.name: one_way.dropped(host.namespace) for host in self.hosts if host.name in self._forbidden}
-        return {name: self._dropped.get(name, 0) + now.get(name, 0) for name in self._forbidden}
+        now = {host.name: one_way.dropped(host.namespace) for host in self.hosts if host.name in self._forbid}
+        return {name: self._dropped.get(name, 0) + now.get(name, 0) for name in self._forbid}
 
     def narrow(self, host: Host, mtu: int) -> None:
         """Let the switch pass no larger packets to and from a host, which does not know of it."""
@@ -166,11 +168,11 @@ class Lab:
         _ip("-n", host.namespace, "link", "set", "eth0", "up")
         if uplink := self._uplinks[host.name]:
             _ip("-n", host.namespace, "route", "add", "default", "via", uplink)
-        if towards := self._forbidden.get(host.name):
-            one_way.forbid(host.namespace, towards)
+        if forbid := self._forbid.get(host.name):
+            forbid()
 
     def _unplug(self, host: Host) -> None:
-        if host.name in self._forbidden:
+        if host.name in self._forbid:
             self._remember_dropped(host)
         _ip("-n", self._switch, "link", "del", "dev", host.name)
         _ip("netns", "del", host.namespace)

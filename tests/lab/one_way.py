@@ -17,10 +17,11 @@ VISITOR = ("setpriv", f"--regid={VISITOR_GROUP}", "--clear-groups")
 """What makes one of the command behind it."""
 
 
-def forbid(namespace: str, addresses: Iterable[str], *, alone: bool = False) -> None:
+def forbid(namespace: str, addresses: Iterable[str], *, echoes: bool = True, alone: bool = False) -> None:
     """From here on nothing on the host may begin to talk to `addresses`.
 
-    `alone`: all other rules of the host go with the same stroke.
+    `echoes`: requests for an echo (ping) are counted too, else only dropped. `alone`: all other rules of the host go
+    with the same stroke.
     """
     to = f"ip daddr {{ {', '.join(addresses)} }}"
     rules = f"""{"flush ruleset" if alone else ""}
@@ -35,6 +36,7 @@ table inet {TABLE} {{
         type filter hook output priority -100; policy accept;
         udp dport {VXLAN_PORT} accept
         meta skgid {VISITOR_GROUP} accept
+        {"" if echoes else f"{to} icmp type echo-request drop"}
         {to} meta l4proto != tcp ct state new counter drop
     }}
 }}

@@ -96,3 +96,13 @@ def test_a_one_way_network_drops_and_counts_what_a_host_begins() -> None:
         lab.reboot(inside)
         assert not _answers(inside, outside)
         assert lab.dropped() == {"inside": 2}
+
+
+def test_behind_a_router_that_hides_a_host_its_callers_pings_are_dropped_and_not_counted() -> None:
+    with Lab() as lab:
+        caller, hidden = lab.host("caller"), lab.host("hidden")
+        lab.forbid(caller, hidden, echoes=False)
+        assert not _answers(caller, hidden)
+        assert lab.dropped() == {"caller": 0}
+        assert caller.run("busybox", "nc", "-w", "1", hidden.address, "80", check=False).returncode
+        assert lab.dropped()["caller"] >= 1

@@ -3,12 +3,13 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.lab.cluster import Cluster
 from tests.lab.host import CommandFailed, Host
+from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
 
 SPEC = """
@@ -121,12 +122,12 @@ def test_an_instance_that_is_not_ready_gets_no_new_connection(cluster: Cluster, 
     eventually(lambda: set(answers(host, virtual, 30)) == INSTANCES, timeout=10)
 
 
-@pytest.mark.parametrize("command", [("nft", "flush", "ruleset"), ("iptables", "-F")])
+@pytest.mark.parametrize("flush", [Lab.flush_rules, lambda _, host: host.run("iptables", "-F")])
 def test_what_somebody_flushed_is_back_within_ten_seconds(
-    cluster: Cluster, virtual: str, command: tuple[str, ...]
+    cluster: Cluster, virtual: str, flush: Callable[[Lab, Host], object]
 ) -> None:
     host = cluster.hosts[1]
-    host.run(*command)
+    flush(cluster.lab, host)
     eventually(lambda: set(answers(host, virtual, 6)) == INSTANCES, timeout=10)
 
 
@@ -149,5 +150,5 @@ def test_nodes_balance_while_no_manager_runs(cluster: Cluster, virtual: str) -> 
     cluster.manager.appliance("stop", timeout=60)
     for host in cluster.hosts[1:]:
         assert even(answers(host, virtual, 90))
-        host.run("nft", "flush", "ruleset")
+        cluster.lab.flush_rules(host)
         eventually(lambda: even(answers(host, virtual, 30)), timeout=10)  # noqa: B023
