@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from appliance.model.backup import BackupStatus
 from appliance.model.cluster import Image
 from appliance.model.instance import Binding, InstanceStatus, Refusal
 from appliance.model.job import JobRun
@@ -189,6 +190,21 @@ def _image(old: Image | None, new: Image | None) -> Iterator[Draft]:
         yield Draft("image", old.reference, "was removed")
 
 
+def _backup(old: BackupStatus | None, new: BackupStatus | None) -> Iterator[Draft]:
+    if new is None:
+        return
+    before = old or BackupStatus(node=new.node)
+    if new.trouble and new.trouble != before.trouble:
+        yield Draft("backup", new.node, f"no backup was made: {new.trouble}", "warning", new.node)
+    elif new.made_at != before.made_at:
+        yield Draft("backup", new.node, f"made the backup {new.name}", node=new.node)
+    if new.rehearsed_at != before.rehearsed_at:
+        if new.rehearsal_trouble:
+            yield Draft("backup", new.node, f"a backup does not restore: {new.rehearsal_trouble}", "warning", new.node)
+        else:
+            yield Draft("backup", new.node, f"its newest backup is {new.rehearsed}", node=new.node)
+
+
 _TELLERS: tuple[tuple[str, type[Any], Callable[[Any, Any], Iterator[Draft]]], ...] = (
     (keys.INSTANCE_STATUS, InstanceStatus, _instance),
     (keys.BINDINGS, Binding, _binding),
@@ -201,4 +217,5 @@ _TELLERS: tuple[tuple[str, type[Any], Callable[[Any, Any], Iterator[Draft]]], ..
     (keys.NODES, NodeSpec, _node),
     (keys.IMAGES, Image, _image),
     (keys.VIP_STATUS, VipStatus, _vip),
+    (keys.BACKUP_STATUS, BackupStatus, _backup),
 )

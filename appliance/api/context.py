@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from appliance.api.event_log import EventLog
 from appliance.api.sessions import SessionBook
+from appliance.delivery.backups import Backups
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import Unavailable
+from appliance.link.adoption import Adoption
 from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
 from appliance.link.messages import ProbeRequest
@@ -53,6 +55,8 @@ class Context:
     ways: Ways
     probe: Callable[[Mapping[str, ProbeRequest]], Answers]
     events: EventLog
+    backups: Backups
+    adoption: Adoption
     clock: Callable[[], float]
     members: Callable[[], Seen]
     etcd_states: Callable[[], Mapping[str, str]]

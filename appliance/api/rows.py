@@ -238,7 +238,8 @@ def cluster_status(
         if "manager" in node["roles"]
     ]
     all_serve = all(manager["alive"] and manager["etcd"] == "healthy" for manager in managers)
-    well = bool(leader) and all_serve and all(node["state"] == "ready" for node in nodes)
+    held = cluster is not None and cluster.held
+    well = bool(leader) and all_serve and all(node["state"] == "ready" for node in nodes) and not held
     return {
         "cluster": {
             "id": cluster.id if cluster else "",
@@ -248,10 +249,19 @@ def cluster_status(
             "vip": cluster.vip if cluster else "",
             "state": "healthy" if well else "degraded",
             "advice": _advice(len(managers)),
+            "held": held,
         },
         "managers": managers,
         "nodes": nodes,
+        "backups": backup_rows(state),
     }
+
+
+def backup_rows(state: State) -> list[Row]:
+    """How backups fare on each manager, by its name."""
+    names = {node.id: node.name for node in state.nodes.all().values()}
+    rows = (msgspec.to_builtins(status) for status in state.backup_status.all().values())
+    return [row | {"node": names.get(row["node"], row["node"])} for row in rows]
 
 
 def _advice(managers: int) -> str:

@@ -13,6 +13,8 @@ import bottle  # type: ignore[import-untyped]
 import msgspec
 
 from appliance.api import (
+    adoption,
+    backups,
     certificates,
     cluster,
     copy,
@@ -73,6 +75,8 @@ def all_routes(context: Context) -> list[Route]:
         *users.routes(context),
         *vips.routes(context),
         *certificates.routes(context),
+        *backups.routes(context),
+        *adoption.routes(context),
     ]
     return [*found, *openapi.routes(context.version, found)]
 
@@ -144,11 +148,16 @@ def _problem(error: ApplianceError) -> Any:
 
 def _response(result: object, status: int) -> Any:
     answer = result if isinstance(result, Answer) else Answer(result)
-    text = msgspec.json.encode(answer.data) if answer.content_type in _JSON else str(answer.data).encode()
-    response = bottle.HTTPResponse(text, status, _HEADERS | {"Content-Type": answer.content_type})
+    response = bottle.HTTPResponse(_bytes_of(answer), status, _HEADERS | {"Content-Type": answer.content_type})
     for name, value in answer.headers:
         response.add_header(name, value)
     return response
+
+
+def _bytes_of(answer: Answer) -> bytes:
+    if isinstance(answer.data, bytes):
+        return answer.data
+    return msgspec.json.encode(answer.data) if answer.content_type in _JSON else str(answer.data).encode()
 
 
 def _http_error(error: Any) -> bytes:

@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "secret": ("secret", "Set, list and remove the secrets of services"),
     "certificate": ("certificate", "List certificates, revoke keys that were stolen"),
     "token": ("token", "Make, list and revoke join tokens"),
+    "backup": ("backup", "Make, list, try out and restore backups"),
     "docs": ("docs", "Print the manual of this version"),
     "schema": ("schema", "Print the JSON Schema of service files, for editors"),
     "completion": ("completion", "Print the completion script for a shell"),

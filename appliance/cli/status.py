@@ -58,6 +58,8 @@ def _print_cluster(status: dict[str, Any]) -> None:
     cluster = status["cluster"]
     state = click.style(cluster["state"], fg=_COLOURS.get(cluster["state"]))
     click.echo(f"cluster {cluster['name']} is {state}, release {cluster['version']}, {cluster['url']}")
+    if cluster["held"]:
+        click.secho("restored, and nothing is ordered yet: see appliance backup adopt", fg="yellow")
     for manager in status["managers"]:
         leads = ", leader" if manager["leader"] else ""
         gone = "" if manager["alive"] else ", does not run"
@@ -65,6 +67,9 @@ def _print_cluster(status: dict[str, Any]) -> None:
     if cluster["advice"]:
         click.secho(cluster["advice"], fg="yellow")
     _print_certificates(status["certificates"])
+    for backups in status["backups"]:
+        for trouble in filter(None, (backups["trouble"], backups["rehearsal_trouble"])):
+            click.echo(click.style(f"backups of {backups['node']}: {trouble}", fg="red"))
     click.echo()
     rows = [
         [

@@ -10,6 +10,7 @@ from appliance.cli import starting
 from appliance.cli.client import Client, Duration
 from appliance.cli.node_options import clock_option, layout_of, root_option, waive_option, waivers
 from appliance.cli.output import Format, format_option, show
+from appliance.cli.recovery import own_secret
 from appliance.delivery import launch, node_files, preflight
 from appliance.delivery.engine_process import find_host_engine
 from appliance.delivery.package import Package
@@ -23,6 +24,7 @@ from appliance.model.node import NODE_NAME, Clock
 from appliance.model.time_servers import parse_time_servers
 from appliance.model.vip import parse_vip
 from appliance.roles.founding import ADMIN, Wish, found, write_sidecars
+from appliance.security.recovery_key import recovery_text
 
 
 @click.command("up")
@@ -85,7 +87,7 @@ def command(
             )
         starting.start(layout)
         client = Client(layout.root)
-        starting.wait_until(layout, "This node", lambda seen: _missing(client, layout, seen))
+        starting.wait_until(layout, "This node", lambda seen: missing(client, layout, seen))
         result = _result(layout, client)
         _print(result) if output == "table" else show(result, output)
         layout.first_password.unlink(missing_ok=True)  # once it has been shown, and not before
@@ -192,8 +194,8 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _missing(client: Client, layout: Layout, seen: starting.Seen) -> str:
-    """What this node still lacks, "" for nothing. Other nodes may be away: they come back by themselves."""
+def missing(client: Client, layout: Layout, seen: starting.Seen) -> str:
+    """What this manager's node still lacks, "" for nothing. Other nodes may be away: they come back by themselves."""
     if not seen:
         return "the container engine and the agent"
     if trouble := starting.instance_trouble(seen):
@@ -207,6 +209,8 @@ def _missing(client: Client, layout: Layout, seen: starting.Seen) -> str:
     ready = any(node["id"] == seen["node"] and node["state"] == "ready" for node in status["nodes"])
     if not ready:
         return "the manager to see its node ready"
+    if status["cluster"]["held"]:
+        return ""  # it has told its node of no address yet
     own = node_files.read_identity(layout).vip.partition("/")[0]
     others = len(status["managers"]) > 1  # then one of them may have it
     return f"its address {own}" if own and not others and not is_local(own) else ""
@@ -219,11 +223,13 @@ def _result(layout: Layout, client: Client) -> dict[str, Any]:
     if layout.first_password.exists():
         password = layout.first_password.read_text().strip()
     agent, manager = (client.post("tokens", body={"role": role})["command"] for role in ("agent", "manager"))
+    own = own_secret(layout)
     return {
         "url": cluster["url"],
         "admin_user": ADMIN,
         "admin_password": password or None,
         "join": {"agent": agent, "manager": manager},
+        "recovery_key": recovery_text(own) if own else None,
     }
 
 
@@ -234,6 +240,9 @@ def _print(result: dict[str, Any]) -> None:
         click.echo(f"  log in    {result['admin_user']}  {result['admin_password']}   (shown only now)")
     else:
         click.echo(f"  log in    {result['admin_user']}, with the password that was shown before")
+    if result["recovery_key"] and result["admin_password"]:
+        click.echo(f"  recovery  {result['recovery_key']}")
+        click.echo("            opens the backups, which are made every day: write it down and keep it off this host")
     click.echo("  one more node: copy this file to that host and run there, as root,")
     click.echo(f"            ./{result['join']['agent']}")
     click.echo("  one more manager (3 or 5 in all bear the loss of one or two): the same with")

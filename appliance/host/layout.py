@@ -81,8 +81,23 @@ class Layout:
         return self.var / "member.json"
 
     @property
+    def backups(self) -> Path:
+        """Folder of the backups that this manager made."""
+        return self.var / "backups"
+
+    @property
+    def restored_file(self) -> Path:
+        """The backup that this manager fills an empty store from, until it has."""
+        return self.var / "restored.backup"
+
+    @property
     def etcd_data(self) -> Path:
         return self.var / "etcd"
+
+    @property
+    def rehearsal(self) -> Path:
+        """Where a backup is tried out; nothing in it outlives the trial."""
+        return self.var / "rehearsal"
 
     @property
     def assignments(self) -> Path:

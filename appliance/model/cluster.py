@@ -46,6 +46,8 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     of the site's NTP servers, which the managers follow. `vip`: the cluster's own address as ``IP/LEN``, which one of
     the managers holds, "" for none. `incarnation` is raised whenever the store is replaced by an older or another one
     (`backup restore`, `recover`): revisions are comparable within one incarnation only.
+    `held`: the state is that of a backup, and nothing is decided or ordered before it is known that nothing that runs
+    would have to end, or a person has agreed.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     time_servers: tuple[str, ...] = ()
     vip: str = ""
     incarnation: int = 0
+    held: bool = False
     certificate_life: float = USUAL_LIFE
 
 

@@ -100,7 +100,7 @@ def sidecars_of(layout: Layout, identity: NodeIdentity) -> tuple[Sidecar, ...]:
         pki=layout.pki,
         files=layout.sidecar_files,
         sockets=layout.web_sockets,
-        founds=layout.cluster_file.exists() and member is None,
+        founds=member is None and (layout.cluster_file.exists() or layout.restored_file.exists()),
         peers=member.peers if member else {},
     )
 

@@ -16,14 +16,19 @@ from appliance.api.server import ApiServer
 from appliance.api.sessions import SessionBook
 from appliance.component import Group
 from appliance.delivery import node_files, pki
+from appliance.delivery.backup_file import read_backup
+from appliance.delivery.backups import Backups
 from appliance.delivery.calls import Calls
 from appliance.delivery.image_copies import ImageCopies
 from appliance.delivery.join_call import Proof
 from appliance.delivery.joining import Joiner
 from appliance.delivery.package import Package
+from appliance.delivery.refill import refill
 from appliance.delivery.renewal import Renewal
+from appliance.delivery.restored_state import restored
 from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
+from appliance.link.adoption import Adoption, Hold
 from appliance.link.clocks import Clocks
 from appliance.link.directory import directory_telling
 from appliance.link.dispatch import Dispatch, peers_telling
@@ -31,7 +36,7 @@ from appliance.link.entries import entry_telling
 from appliance.link.lateness import Lateness
 from appliance.link.manager_end import ManagerLink
 from appliance.link.measurements import Measurements
-from appliance.link.messages import Heartbeat, Hello
+from appliance.link.messages import Heartbeat, Hello, Report
 from appliance.link.probing import Probing
 from appliance.link.reports import Reports
 from appliance.link.trust import TrustDispatch
@@ -60,8 +65,10 @@ from appliance.roles.authorities import authorities_of
 from appliance.roles.dialling import Dialling
 from appliance.roles.manager_nodes import ManagerNodes
 from appliance.roles.own_member import OwnMemberCare, endpoints
+from appliance.roles.rehearsal import rehearse_apart
 from appliance.roles.signals import Signals
 from appliance.scheduler.controller import Scheduler
+from appliance.security.recovery_key import recovery_secret
 from appliance.security.sealing import Seal, make_seal, read_seal
 from appliance.security.secrets import plain_text
 from appliance.store import keys
@@ -134,15 +141,25 @@ def _wait_for(store: Store, address: str, signals: Signals) -> bool:
 
 
 def fill_if_empty(store: Store, layout: Layout) -> None:
-    """Write a new cluster's first state, once.
+    """Write a new cluster's first state, or that of the backup which is being restored, once.
 
     The record of it is removed afterwards: a store that is empty later has lost its data, and filling it again would
     tell every node to remove its instances. Raises LocalStateDamaged for such a one.
     """
     if store.get(keys.CLUSTER) is None:
-        store.commit(*_first_commit(node_files.read_first_state(layout)))
-        log.info("the new cluster's first state is in the store")
+        if layout.restored_file.exists():
+            _refill(store, layout)
+        else:
+            store.commit(*_first_commit(node_files.read_first_state(layout)))
+            log.info("the new cluster's first state is in the store")
     layout.cluster_file.unlink(missing_ok=True)
+    layout.restored_file.unlink(missing_ok=True)
+
+
+def _refill(store: Store, layout: Layout) -> None:
+    backup = read_backup(layout.restored_file, recovery_secret(layout.seal_key.read_bytes()))
+    refill(store, restored(backup.entries, node_files.read_identity(layout), time.time()))
+    log.info("the store is filled with the cluster's state of %s", backup.header.made_at)
 
 
 def _first_commit(first: FirstState) -> tuple[list[Put], list[Expect]]:
@@ -190,6 +207,12 @@ def _components(
         addresses.wake()
         managers.wake()
 
+    def released() -> None:
+        lead_changed()
+        for telling in tellings:
+            for node_id in link.followers():
+                telling.greet(node_id)
+
     def may_lead() -> bool:
         node = state.nodes.get(identity.id)
         return node is not None and "manager" in node.roles
@@ -197,10 +220,11 @@ def _components(
     election = Election(store, identity.id, lead_changed, may_lead)
     membership = EtcdMembership(channels)
     own_member = OwnMemberCare(layout, identity, state, channels, membership)
-    orchestrator = Orchestrator(store, state, election.term)
-    jobs = Jobs(store, state, election.term, time.time)
-    addresses = Addresses(store, state, election.term)
-    scheduler = Scheduler(store, state, election.term, now_text)
+    adoption = Adoption(state, store, election.term, released)
+    orchestrator = Orchestrator(store, state, adoption.term)
+    jobs = Jobs(store, state, adoption.term, time.time)
+    addresses = Addresses(store, state, adoption.term)
+    scheduler = Scheduler(store, state, adoption.term, now_text)
     leases = LeaseMirror(store, state, election.term)
     own = Alive(id=identity.id, run=secrets.token_hex(8))
     presence = Presence(store, mirror, own)
@@ -215,7 +239,7 @@ def _components(
         lambda node, text, warns: events.add([Draft("overlay", node, text, "warning" if warns else "info", node)]),
         lambda node: (status := state.node_status.get(node)) is not None and status.state == "ready",
     )
-    autoscaler = Autoscaler(store, state, election.term, measurements.instances)
+    autoscaler = Autoscaler(store, state, adoption.term, measurements.instances)
 
     certificates = EntryCertificates(
         store, state, election.term, lambda: pki.read_authority_pair(layout), seal, time.time
@@ -223,12 +247,16 @@ def _components(
 
     def greeted(node_id: str, hello: Hello) -> None:
         reports.hello(node_id, hello)
-        reports.hello(node_id, hello)
+        adoption.hello(node_id, hello.statuses)
         movers.said(node_id, hello.address)
         trust.greet(node_id)
         for telling in tellings:
             telling.greet(node_id)
         managers.wake()
+
+    def reported(node_id: str, report: Report) -> None:
+        reports.report(node_id, report)
+        adoption.report(node_id, report.statuses)
 
     def gone(node_id: str) -> None:
         wishes.gone(node_id)
@@ -257,7 +285,7 @@ def _components(
         address=identity.address,
         port=LINK_PORT,
         on_hello=greeted,
-        on_report=reports.report,
+        on_report=reported,
         on_left=reports.left,
         fresh=presence.fresh,
         on_gone=gone,
@@ -273,17 +301,18 @@ def _components(
     )
     trust = TrustDispatch(state, store, link, lambda: authorities, time.time)
     renewal = Renewal(layout, identity.id, state, store, renewed, time.time)
+    outlet = Hold(link, adoption.held)
     tellings = (
         peers_telling(state, link),
-        Dispatch(state, link, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates),
-        directory_telling(state, link, directory),
+        Dispatch(state, outlet, assignment_now, lambda *secret: plain_text(state, seal, *secret), gates),
+        directory_telling(state, outlet, directory),
         whereabouts_telling(state, link),
-        entry_telling(state, link, entry_rules, entry_nodes, lambda now: host_certificates(now, seal)),
-        vip_telling(state, link, vip_plans),
+        entry_telling(state, outlet, entry_rules, entry_nodes, lambda now: host_certificates(now, seal)),
+        vip_telling(state, outlet, vip_plans),
     )
     movers = Movers(state, store)
-    managers = Managers(store, state, election.term, membership, ManagerNodes(layout, state, link))
     copies = ImageCopies(state, identity.id, link.registry_of, layout.known_images)
+    managers = Managers(store, state, adoption.term, membership, ManagerNodes(layout, state, outlet))
     sessions = SessionBook(state, store)
 
     def leader() -> str:
@@ -293,6 +322,7 @@ def _components(
     def certificates_now() -> Row:
         return certificate_summary(certificate_rows(state, authorities.ca, time.time()))
 
+    backups = Backups(state, store, layout, identity, lambda path: rehearse_apart(layout, path))
     joiner = Joiner(state, store, layout, time.time)
     context = Context(
         state=state,
@@ -309,6 +339,8 @@ def _components(
         ways=ways,
         probe=Probing(link).ask,
         events=events,
+        backups=backups,
+        adoption=adoption,
         clock=time.time,
         members=managers.look,
         etcd_states=managers.etcd_states,
@@ -349,6 +381,7 @@ def _components(
             lateness,
             link,
             trust,
+            adoption,
             *tellings,
             movers,
             copies,
@@ -356,6 +389,7 @@ def _components(
             managers,
             dialling,
             calls,
+            backups,
             live,
             api,
         ],

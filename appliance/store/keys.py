@@ -27,6 +27,8 @@
 /appliance/status/instances/SERVICE/DEPLOY-INDEX   InstanceStatus   the manager that the node follows
 /appliance/status/certificates/NODE/USE            HeldCertificate  the manager that issued it
 /appliance/status/vips/ADDRESS                     VipStatus        the leading manager
+/appliance/backup-plan                             BackupPlan       API
+/appliance/status/backups/ID                       BackupStatus     the manager with this node's id
 """
 
 ROOT = "/appliance/"
@@ -59,6 +61,11 @@ NODE_STATUS = ROOT + "status/nodes/"
 INSTANCE_STATUS = ROOT + "status/instances/"
 HELD = ROOT + "status/certificates/"
 VIP_STATUS = ROOT + "status/vips/"
+BACKUP_PLAN = ROOT + "backup-plan"
+BACKUP_STATUS = ROOT + "status/backups/"
+
+LEASED = (LEADER, ALIVE, SESSIONS)
+"""What vanishes with whoever wrote it, or with time."""
 
 
 def revision_key(service: str, number: int) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from appliance.errors import Unavailable
+from appliance.model.backup import BackupPlan, BackupStatus
 from appliance.model.certificate import HeldCertificate, RevokedKey
 from appliance.model.cluster import Cluster, Image, JoinToken, User
 from appliance.model.directory import VirtualAddress
@@ -135,6 +136,7 @@ class State:
         self.refusals = Table(copy, keys.REFUSALS, Refusal)
         self.node_status = Table(copy, keys.NODE_STATUS, NodeStatus)
         self.instance_status = Table(copy, keys.INSTANCE_STATUS, InstanceStatus)
+        self.backup_status = Table(copy, keys.BACKUP_STATUS, BackupStatus)
         self.revisions = Table(copy, keys.REVISIONS, Revision)
 
     def cluster(self) -> Cluster | None:
@@ -147,6 +149,11 @@ class State:
         revision = self.copy.revision
         cluster = self.cluster()
         return Stamp(cluster.incarnation if cluster else 0, revision)
+
+    def backup_plan(self) -> BackupPlan:
+        """The usual one until somebody has chosen another."""
+        entry = self.copy.get(keys.BACKUP_PLAN)
+        return BackupPlan() if entry is None else decode(entry.value, BackupPlan, where=entry.key)
 
     def revision(self, service: str, number: int) -> Revision | None:
         return self.revisions.get(keys.revision_name(service, number))

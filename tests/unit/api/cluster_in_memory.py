@@ -14,14 +14,20 @@ from appliance.api.context import Context
 from appliance.api.event_log import EventLog
 from appliance.api.server import all_routes
 from appliance.api.sessions import SessionBook
+from appliance.delivery.backups import Backups, Rehearsal
 from appliance.delivery.joining import JoinAnswer, JoinRequest
+from appliance.delivery.node_files import write_identity
 from appliance.errors import LinkDown, NotPermitted, SpecInvalid
 from appliance.errors import Problem as SpecProblem
+from appliance.host.files import write_atomic
+from appliance.host.layout import Layout
+from appliance.link.adoption import Adoption
 from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
 from appliance.link.ways import Ways
 from appliance.model.cluster import Cluster, User, etcd_peer_url
 from appliance.model.container import Container
+from appliance.model.identity import NodeIdentity
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.manager import Alive
 from appliance.model.node import NodeSpec, NodeStatus
@@ -132,6 +138,27 @@ class InMemory:
         )
 
 
+MANAGER = NodeIdentity(
+    id="n1",
+    name="one",
+    number=1,
+    address="10.0.0.1",
+    roles=("manager", "agent"),
+    cluster_id="c1",
+    cluster_name="test",
+    network="10.0.0.0/16",
+    managers=("10.0.0.1:8444",),
+)
+
+
+def manager_layout(folder: Path) -> Layout:
+    """With what a manager has on its disk, as far as backups are made of it."""
+    layout = Layout(folder)
+    write_atomic(layout.seal_key, bytes(KEY_BYTES))
+    write_identity(layout, MANAGER)
+    return layout
+
+
 @contextmanager
 def in_memory() -> Iterator[InMemory]:
     """One node ``one`` (manager), the user admin with password ``secret``."""
@@ -162,6 +189,8 @@ def in_memory() -> Iterator[InMemory]:
         ways=Ways(lambda node, text, warns: None, lambda node: True),
         probe=lambda requests: {node: LinkDown("The node is not connected to this manager.") for node in requests},
         events=events,
+        adoption=Adoption(state, store, lambda: None, lambda: None),
+        backups=Backups(state, store, manager_layout(Path(folder.name)), MANAGER, lambda path: Rehearsal("restorable")),
         clock=lambda: 1_767_225_600.0,
         members=look,
         etcd_states=lambda: etcd_states(state.nodes.all(), look()),
