@@ -14,6 +14,7 @@ from pathlib import Path
 from appliance.delivery.package import Package
 from appliance.delivery.runtime import unpack_engine
 from tests.bench import figures
+from tests.bench.backup import backup
 from tests.bench.bare import BareLoop, restart_seconds
 from tests.bench.entry import entry
 from tests.bench.figures import Figure
@@ -221,7 +222,7 @@ SECTIONS: dict[str, Callable[[Path, int], list[Figure]]] = {
     section.__name__: section
     for section in (
         *(size, start, control, replicas, silent, restart, scheduling),
-        *(entry, vip, names, network, overlay, healing),
+        *(entry, vip, names, network, overlay, healing, backup),
     )
 }
 
