@@ -5,6 +5,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from appliance.agent.container_step import holder_of
+from appliance.agent.diary import News
 from appliance.agent.plan import containers_of
 from appliance.agent.record import Life
 from appliance.agent.scene import Scene, members, without
@@ -61,6 +62,12 @@ def after_hook(life: Life, hook: Hook, failure: str, wall: float, one_shot: str 
     return given_up if life.moment == "pre" else structs.replace(given_up, moment="before_stop")
 
 
+def hook_news(life: Life, hook: Hook, failure: str) -> News:
+    """What is told of the hook that was due. `failure`: what it did, "" : it went well."""
+    name = hook_name(life.moment, life.done, hook)
+    return News("hook", f"{name} {failure or 'went well'}", bad=bool(failure))
+
+
 def hook_name(moment: Moment, number: int, hook: Hook) -> str:
     """As people read it: ``pre hook 1 (/bin/check)``."""
     return f"{moment.replace('_', ' ')} hook {number + 1} ({' '.join(hook.run)[:60]})"
@@ -97,6 +104,7 @@ def _failure(container: ContainerState, hook: Hook) -> str:
 
 
 def _over(scene: Scene, state: InstanceState, failure: str, one_shot: str = "") -> Step:
-    hook = scene.hooks[scene.life.done]
-    told = f"{hook_name(scene.life.moment, scene.life.done, hook)} {failure}" if failure else ""
-    return scene.write(state, after_hook(scene.life, hook, told, scene.seen.wall, one_shot))
+    hook, life = scene.hooks[scene.life.done], scene.life
+    news = hook_news(life, hook, failure)
+    after = after_hook(life, hook, news.message if failure else "", scene.seen.wall, one_shot)
+    return scene.write(state, after, news=news)

@@ -4,6 +4,7 @@ Each start is written down before it happens, together with what the container w
 any crash whether the start came about, and a `once` job is never started a second time.
 """
 
+from appliance.agent.diary import News
 from appliance.agent.memory import pause_left
 from appliance.agent.record import Outcome, Tries
 from appliance.agent.step import RUNNING, Create, Remove, Seen, Start, Step, Stop, Write
@@ -98,7 +99,7 @@ def _not_started(job: JobPlan, settings: ContainerSettings, container: Container
     if seen.tries.why or not seen.tries.marks(container):
         if _spent(job, seen.tries):
             return _over("failed", job, container, seen)
-        return _later(settings, seen, now) or Step("starting", (Write(seen.tries.next(container)),))
+        return _later(settings, seen, now) or Step("starting", (_try_again(job, container, seen),))
     return _later(settings, seen, now) or Step("starting", (Start(settings.name),))
 
 
@@ -113,7 +114,7 @@ def _ended(job: JobPlan, settings: ContainerSettings, container: ContainerState,
         return Step("backoff", wait=now + pause)
     if container.state in ("dead", "removing"):
         return Step("starting", (Remove(settings.name),))
-    return Step("starting", (Write(seen.tries.next(container)),))
+    return Step("starting", (_try_again(job, container, seen),))
 
 
 def _over(outcome: Outcome, job: JobPlan, container: ContainerState | None, seen: Seen) -> Step:
@@ -125,7 +126,16 @@ def _over(outcome: Outcome, job: JobPlan, container: ContainerState | None, seen
         last=job_status(job, tries, container),
         why=why_failed(job, tries, container),
     )
-    return Step(outcome, (Write(over),))
+    code = over.last.exit_code if over.last is not None else None
+    because = over.why or (f"it ended with code {code}" if code is not None else "nobody knows how it ended")
+    return Step(outcome, (Write(over, News("job", f"{outcome}: {because}", bad=outcome == "failed")),))
+
+
+def _try_again(job: JobPlan, container: ContainerState, seen: Seen) -> Write:
+    tries = seen.tries
+    why = why_failed(job, tries, container)
+    news = News("job", f"try {tries.count + 1} begins{f': {why}' if why else ''}") if tries.count else None
+    return Write(tries.next(container), news)
 
 
 def _later(settings: ContainerSettings, seen: Seen, now: float) -> Step | None:

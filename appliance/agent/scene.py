@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from appliance.agent.container_step import outdated
+from appliance.agent.diary import News
 from appliance.agent.plan import containers_of
 from appliance.agent.record import Life
 from appliance.agent.step import RUNNING, Remove, Seen, Step, Write
@@ -45,8 +46,14 @@ class Scene:
     def up(self) -> bool:
         return any(container.state in RUNNING for container in members(self.group))
 
-    def write(self, state: InstanceState, life: Life, needs: tuple[ContainerSettings, ...] = ()) -> Step:
-        return Step(state, (Write(life),), message=life.report, needs=needs)
+    def write(
+        self,
+        state: InstanceState,
+        life: Life,
+        needs: tuple[ContainerSettings, ...] = (),
+        news: News | None = None,
+    ) -> Step:
+        return Step(state, (Write(life, news),), message=life.report, needs=needs)
 
 
 def scene_of(assignment: Assignment, places: NodePlaces, seen: Seen, now: float) -> Scene:

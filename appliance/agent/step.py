@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from appliance.agent.diary import News
 from appliance.agent.memory import Memory
 from appliance.agent.record import Life, Record, Tries
 from appliance.engine.engine import ContainerSettings, ContainerState
@@ -44,9 +45,10 @@ class Remove:
 
 @dataclass(frozen=True)
 class Write:
-    """Make durable, before anything else is done."""
+    """Make durable, before anything else is done. `news`: what people are to hear of it."""
 
     record: Record
+    news: News | None = None
 
 
 @dataclass(frozen=True)

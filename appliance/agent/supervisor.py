@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from appliance.agent.assignments import AssignmentBook
+from appliance.agent.diary import News
 from appliance.agent.engine_events import EngineEvents
 from appliance.agent.gates import Gates, Lower
 from appliance.agent.health import Health, Target, targets
@@ -39,7 +40,8 @@ LOOK_AGAIN = 1.0
 class Supervisor:
     """A component. `clock` counts seconds; only its differences matter.
 
-    `boot` tells one run of the node from the next; `connected` says whether the link to a manager is up.
+    `boot` tells one run of the node from the next; `connected` says whether the link to a manager is up; `note` is told
+    what happens to instances.
     """
 
     name = "supervisor"
@@ -57,6 +59,7 @@ class Supervisor:
         boot: str = "",
         connected: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        note: Callable[[str, News], None] = lambda instance, news: None,
     ) -> None:
         self._book = book
         self._preparation = Preparation(images, self._brought)
@@ -67,7 +70,7 @@ class Supervisor:
         self._node_id = node_id
         self._clock = clock
         self._observed = Observed(engine, places.root_id, clock)
-        self._work = Work(engine, provision, self._observed, records)
+        self._work = Work(engine, provision, self._observed, records, note)
         self._health = Health(engine, self.wake, clock)
         self._turns = Turns(self._advance, self._waits, self._observed.doubt, clock)
         self._events = EngineEvents(engine, {ROOT_LABEL: places.root_id}, self._look_at_everything, self._happened)

@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from appliance.agent.due_hook import after_hook, hook_name
+from appliance.agent.diary import News
+from appliance.agent.due_hook import after_hook, hook_news
 from appliance.agent.observed import Observed
 from appliance.agent.provision import Provision
 from appliance.agent.record import Life, Records
@@ -24,10 +25,20 @@ STABLE_AFTER = 10.0
 
 
 class Work:
-    """Thread-safe; an instance is never worked on by two."""
+    """Thread-safe; an instance is never worked on by two. `note` is told what people are to hear of an instance."""
 
-    def __init__(self, engine: Engine, provision: Provision, observed: Observed, records: Records) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        provision: Provision,
+        observed: Observed,
+        records: Records,
+        note: Callable[[str, News], None] = lambda instance, news: None,
+    ) -> None:
         self._engine = engine
+        self._note = note
+        self._ended_for: dict[str, str] = {}
+        """Container → why it was ended to be started again."""
         self._provision = provision
         self._observed = observed
         self._records = records
@@ -55,8 +66,10 @@ class Work:
 
     def _do(self, assignment: Assignment, action: Action) -> None:
         match action:
-            case Write(record):
+            case Write(record, news):
                 self._records.put(assignment.instance, record)
+                if news is not None:
+                    self._note(assignment.instance, news)
             case Create(settings, start, _):
                 self._provide(assignment, settings.labels)
                 self._engine.create(self._provision.complete(assignment, settings))
@@ -70,6 +83,8 @@ class Work:
                 self._provide(assignment, known.labels if known is not None else {})
                 self._engine.start(name)
                 self._observed.look(assignment.instance, name)
+                if known is not None and is_kept_up(assignment, known.labels):
+                    self._restarted(assignment.instance, known)
             case Stop(name, again):
                 self._stop(assignment, name, again=again)
             case Execute(life, name):
@@ -94,6 +109,7 @@ class Work:
         lasted = time.time() - seconds_of(known.started_at) if known is not None else 0.0
         self.end(assignment.instance, name, assignment.stop_grace, remove=False)
         if known is not None and again:
+            self._ended_for[name] = "its health check said no, or its network had gone"
             self._observed.ended(name, lasted, stable_after(assignment, known.labels))
 
     def _execute(self, assignment: Assignment, life: Life, name: str) -> None:
@@ -104,10 +120,22 @@ class Work:
             failure = f"took longer than {hook.timeout:g} s" if code is None else f"ended with code {code}"
         except EngineError as error:
             code, failure = None, f"could not be run: {error.why}"
-        told = f"{hook_name(life.moment, life.done, hook)} {failure}" if code != 0 else ""
-        if told:
-            log.warning("%s: %s", assignment.instance, told)
+        news = hook_news(life, hook, failure if code != 0 else "")
+        if code != 0:
+            log.warning("%s: %s", assignment.instance, news.message)
+        told = news.message if code != 0 else ""
         self._records.put(assignment.instance, after_hook(life, hook, told, time.time()))
+        self._note(assignment.instance, news)
+
+    def _restarted(self, instance: str, before: ContainerState) -> None:
+        """Tell of a container that ran, ended and was started again."""
+        why = self._ended_for.pop(before.name, "")
+        label = before.labels.get(CONTAINER_LABEL, "")
+        if before.started_at and label != PAUSE:
+            after = f" after {lasted:.0f} s" if (lasted := _lasted(before)) is not None else ""
+            ended = f"it had ended with code {before.exit_code}{after}"
+            message = f"{label} was started again: {f'{why}; ' if why else ''}{ended}"
+            self._note(instance, News("restart", message, bad=bool(why or before.exit_code)))
 
     def _failed(self, assignment: Assignment, action: Action, error: ApplianceError) -> str:
         """The container is tried again, later and later; a job's that the engine will not start has had a try."""
@@ -120,6 +148,12 @@ class Work:
         if assignment.job is not None and isinstance(action, Start) and refused:
             self._records.put(assignment.instance, self._records.tries(assignment.instance).refused(why))
         return why
+
+
+def _lasted(container: ContainerState) -> float | None:
+    """Seconds; both moments are of the same clock."""
+    lasted = seconds_of(container.finished_at) - seconds_of(container.started_at)
+    return lasted if container.finished_at and lasted >= 0 else None
 
 
 def is_kept_up(assignment: Assignment, labels: Mapping[str, str]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from appliance.model.backup import BackupStatus
 from appliance.model.cluster import Image
+from appliance.model.diary import NodeDiary
 from appliance.model.instance import Binding, InstanceStatus, Refusal
 from appliance.model.job import JobRun
 from appliance.model.node import NodeSpec, NodeStatus
@@ -120,9 +121,6 @@ def _instance(old: InstanceStatus | None, new: InstanceStatus | None) -> Iterato
         return
     name, before = new.instance, old or InstanceStatus(instance=new.instance, node=new.node, state="assigned")
     because = f": {new.message}" if new.message else ""
-    if new.restarts > before.restarts and new.node == before.node:
-        times = new.restarts - before.restarts
-        yield Draft("restart", name, f"was restarted{f' {times} times' if times > 1 else ''}{because}", node=new.node)
     if new.state != before.state:
         level: Literal["info", "warning"] = "warning" if new.state in _TROUBLES else "info"
         yield Draft("instance", name, f"is {new.state}{because}", level, new.node)
@@ -169,6 +167,20 @@ def _node(old: NodeSpec | None, new: NodeSpec | None) -> Iterator[Draft]:
 def _node_status(old: NodeStatus | None, new: NodeStatus | None) -> Iterator[Draft]:
     if new is not None and (old is None or old.state != new.state):
         yield Draft("node", new.id, f"is {new.state}", "warning" if new.state == "unreachable" else "info", new.id)
+
+
+def _diary(old: NodeDiary | None, new: NodeDiary | None) -> Iterator[Draft]:
+    if new is None:
+        return
+    before = old if old is not None and old.volume == new.volume else NodeDiary(node=new.node, volume="", last=0)
+    if new.lost > before.lost:
+        text = f"was alone for so long that {new.lost - before.lost} happenings before these are lost"
+        yield Draft("node", new.node, text, "warning", new.node)
+    for each in new.happenings:
+        if each.number > before.last:
+            when = f" (while it was alone, at {each.at} by its clock)" if each.alone else ""
+            level: Literal["info", "warning"] = "warning" if each.bad else "info"
+            yield Draft(each.kind, each.instance or new.node, f"{each.message}{when}", level, new.node)
 
 
 def _vip(old: VipStatus | None, new: VipStatus | None) -> Iterator[Draft]:
@@ -218,4 +230,5 @@ _TELLERS: tuple[tuple[str, type[Any], Callable[[Any, Any], Iterator[Draft]]], ..
     (keys.IMAGES, Image, _image),
     (keys.VIP_STATUS, VipStatus, _vip),
     (keys.BACKUP_STATUS, BackupStatus, _backup),
+    (keys.DIARIES, NodeDiary, _diary),
 )

@@ -178,6 +178,7 @@ def forget(context: Context, node: NodeSpec) -> Row:
         [
             state.nodes.delete(node.id),
             state.node_status.delete(node.id),
+            state.diaries.delete(node.id),
             Delete(f"{keys.NUMBERS}{node.number}"),
             *revoked.values(),
             *(state.held.delete(name) for name, _ in state.held.below(f"{node.id}/")),

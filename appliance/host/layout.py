@@ -109,6 +109,11 @@ class Layout:
         return self.var / "wishes.json"
 
     @property
+    def diary(self) -> Path:
+        """What happened on this node and no manager has taken in yet."""
+        return self.var / "diary.json"
+
+    @property
     def records(self) -> Path:
         """What was done for instances and must not be done twice: starts of jobs, hooks."""
         return self.var / "records"

@@ -21,7 +21,7 @@ from appliance.link.choice import chosen
 from appliance.link.conversation import Conversation, Standing
 from appliance.link.door import Door, NodeKeys
 from appliance.link.fence import Fence
-from appliance.link.messages import Heartbeat, Hello, Picture
+from appliance.link.messages import DiaryTaken, Heartbeat, Hello, Picture
 from appliance.link.node_session import Channels, NodeSession
 from appliance.link.session import Stream
 from appliance.model.cluster import REGISTRY_PORT
@@ -56,7 +56,7 @@ class AgentLink:
     """A component. `hello`, `on_message`, `usage` and `on_skew` are called on the link's loop and must be quick.
 
     `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `on_message` gets what the
-    followed manager says, unless `fence` holds it off; `on_skew` what every heartbeat to it finds out of this node's
+    followed manager says, unless `fence` holds it off; `on_taken` what any manager says of the diary; `on_skew` what every heartbeat to it finds out of this node's
     `clock` (seconds since the epoch).
     """
 
@@ -69,6 +69,7 @@ class AgentLink:
         keys: NodeKeys,
         hello: Callable[[], Hello],
         on_message: Callable[[Picture], None],
+        on_taken: Callable[[DiaryTaken], None] = lambda taken: None,
         channels: Channels,
         fence: Fence,
         dial: Dial = "agent",
@@ -83,6 +84,7 @@ class AgentLink:
         self._listen_at = listen
         self._hello = hello
         self._on_message = on_message
+        self._on_taken = on_taken
         self._fence = fence
         self._usage = usage
         self._overlay = overlay
@@ -260,6 +262,9 @@ class AgentLink:
     def take(self, picture: Picture) -> None:
         self._fence.take(picture.stamp)
         self._on_message(picture)
+
+    def taken(self, diary: DiaryTaken) -> None:
+        self._on_taken(diary)
 
     def heard(self, manager: str, clock: float) -> None:
         self._door.heard(manager, clock)

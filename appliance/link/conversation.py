@@ -11,7 +11,18 @@ import msgspec
 
 from appliance.errors import LinkDown
 from appliance.link.comparison import Comparison
-from appliance.link.messages import Echo, FromManager, Heartbeat, Held, Hello, Picture, Report, Wishes
+from appliance.link.messages import (
+    DiaryPage,
+    DiaryTaken,
+    Echo,
+    FromManager,
+    Heartbeat,
+    Held,
+    Hello,
+    Picture,
+    Report,
+    Wishes,
+)
 from appliance.link.session import HEARTBEAT, Messages, Stream
 from appliance.model.instance import InstanceStatus
 from appliance.model.skew import Skew
@@ -23,7 +34,7 @@ ANSWER = 4.0
 """Seconds after a heartbeat without an echo, from which on a manager counts as one that does not answer."""
 
 
-Standing = Held | Wishes
+Standing = Held | Wishes | DiaryPage
 """Messages that each say all there is to say of their kind."""
 
 
@@ -47,6 +58,10 @@ class Node(Protocol):
         ...
 
     def take(self, picture: Picture) -> None: ...
+
+    def taken(self, diary: DiaryTaken) -> None:
+        """Any manager may have taken in what happened here."""
+        ...
 
     def heard(self, manager: str, clock: float) -> None:
         """The manager's clock, in seconds since the epoch."""
@@ -117,6 +132,8 @@ class Conversation:
             if answered and self._base is not None and (skew := self._comparison.skew()) is not None:
                 self._node.measured(skew)
             self._node.choose()
+        elif isinstance(message, DiaryTaken):
+            self._node.taken(message)
         elif self._base is None:
             log.debug("manager %s said something although it is not followed", self.manager)
         elif message.stamp < self._base:

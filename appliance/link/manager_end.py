@@ -22,6 +22,8 @@ from asyncssh.public_key import SSHOpenSSHCertificate
 from appliance.errors import LinkDown
 from appliance.link.messages import (
     ChannelRequest,
+    DiaryPage,
+    DiaryTaken,
     Echo,
     FromAgent,
     Heartbeat,
@@ -143,6 +145,7 @@ class ManagerLink:
         on_heartbeat: Callable[[str, Heartbeat], None] | None = None,
         on_held: Callable[[str, Held], None] | None = None,
         on_wishes: Callable[[str, Wishes], None] | None = None,
+        on_diary: Callable[[str, DiaryPage], None] | None = None,
         forward_registry: Callable[[str], bool] = lambda node_id: True,
     ) -> None:
         self.loop = asyncio.new_event_loop()
@@ -158,6 +161,7 @@ class ManagerLink:
         self._on_heartbeat = on_heartbeat
         self._on_held = on_held
         self._on_wishes = on_wishes
+        self._on_diary = on_diary
         self._forward_registry = forward_registry
         self._nodes: dict[str, _Node] = {}
         self._lock = threading.Lock()
@@ -198,7 +202,7 @@ class ManagerLink:
         with self._lock:
             return {node_id for node_id, node in self._nodes.items() if node.greeted}
 
-    def send(self, node_id: str, message: Picture) -> None:
+    def send(self, node_id: str, message: Picture | DiaryTaken) -> None:
         """Queue a message; dropped when the node is not connected, since it gets everything after its next hello."""
         self.loop.call_soon_threadsafe(self._queue, node_id, message)
 
@@ -372,6 +376,9 @@ class ManagerLink:
             case Wishes():
                 if self._on_wishes is not None:
                     self._on_wishes(node_id, message)
+            case DiaryPage():
+                if self._on_diary is not None:
+                    self._on_diary(node_id, message)
             case Heartbeat():
                 if message.tick:
                     fresh = self._fresh() and self._reached(node.seen)
@@ -383,7 +390,7 @@ class ManagerLink:
                     raise LinkDown("A node introduced itself by another name.", where=node_id, why=message.node)
                 self._introduced(node_id, node, message)
 
-    def _queue(self, node_id: str, message: Picture | Echo) -> None:
+    def _queue(self, node_id: str, message: Picture | Echo | DiaryTaken) -> None:
         node = self._nodes.get(node_id)
         if node is None:
             return

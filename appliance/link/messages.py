@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from appliance.model.diary import Happening
 from appliance.model.directory import DeployNames, Endpoint, Policy
 from appliance.model.entry import EntryRule, HostCertificate
 from appliance.model.instance import Assignment, InstanceStatus
@@ -84,6 +85,21 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """What a manager knows, and followers act upon. `stamp`: how new it is."""
 
     stamp: Stamp = Stamp()
+
+
+class DiaryPage(msgspec.Struct, frozen=True, kw_only=True, tag="diary"):
+    """What happened on the node and no manager has taken in, the oldest of it. `volume`, `lost`: as in `NodeDiary`."""
+
+    volume: str
+    lost: int
+    happenings: tuple[Happening, ...]
+
+
+class DiaryTaken(msgspec.Struct, frozen=True, kw_only=True, tag="diary-taken"):
+    """What happened up to this number is in the store."""
+
+    volume: str
+    number: int
 
 
 class Orders(Picture, frozen=True, kw_only=True, tag="orders"):
@@ -198,9 +214,20 @@ class Demotion(Picture, frozen=True, kw_only=True, tag="demotion"):
     dial: Dial = "agent"
 
 
-FromAgent = Hello | Report | Heartbeat | Held | Wishes
+FromAgent = Hello | Report | Heartbeat | Held | Wishes | DiaryPage
 FromManager = (
-    Orders | Peers | Gates | Entries | Vips | DirectoryNews | Echo | Whereabouts | Trust | Promotion | Demotion
+    Orders
+    | Peers
+    | Gates
+    | Entries
+    | Vips
+    | DirectoryNews
+    | Echo
+    | Whereabouts
+    | Trust
+    | Promotion
+    | Demotion
+    | DiaryTaken
 )
 
 

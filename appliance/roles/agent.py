@@ -11,6 +11,7 @@ import msgspec
 
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.clock_feed import ClockFeed
+from appliance.agent.diary import Diary, News
 from appliance.agent.files import InstanceFiles
 from appliance.agent.images import EngineImages
 from appliance.agent.inbox import Inbox
@@ -38,6 +39,7 @@ from appliance.link.door import NodeKeys
 from appliance.link.fence import Fence
 from appliance.link.messages import (
     Demotion,
+    DiaryPage,
     DirectoryNews,
     Entries,
     Gates,
@@ -59,6 +61,7 @@ from appliance.model.identity import NodeIdentity
 from appliance.model.instance import InstanceStatus
 from appliance.model.node import NodeFacts
 from appliance.model.secret import secrets_used
+from appliance.model.wish import Action, LocalWish
 from appliance.network.balance import Balance
 from appliance.network.bridge import Bridge
 from appliance.network.bridged import BridgedTraffic
@@ -121,7 +124,16 @@ def _version(engine: DockerEngine, signals: Signals) -> str:
 def _components(
     layout: Layout, identity: NodeIdentity, package: Package, engine: DockerEngine, measured: NodeFacts
 ) -> Group:
+    def connected() -> bool:
+        return bool(link.state.manager)
+
+    def wish(instance: str, action: Action, who: str) -> LocalWish:
+        made = book.wish(instance, action, who)
+        diary.note(instance, News("local", f"{who} said {action} on its node"))
+        return made
+
     wishes = LocalWishes(layout.wishes)
+    diary = Diary(layout.diary, measured.boot_id, connected)
     book = AssignmentBook(layout.assignments, wishes)
     directory = DirectoryBook(layout.directory_file)
     peer_file = PeerFile(layout.peers_file)
@@ -214,6 +226,7 @@ def _components(
         keys=_node_keys(layout),
         hello=hello,
         on_message=received,
+        on_taken=lambda taken: diary.taken(taken.volume, taken.number),
         channels=channels,
         fence=fence,
         dial=identity.dial,
@@ -239,7 +252,8 @@ def _components(
         places,
         identity.id,
         measured.boot_id,
-        lambda: bool(link.state.manager),
+        connected,
+        note=diary.note,
     )
     entry_server = node_sidecars.entry_server(engine, book, layout, identity, package, supervisor.remark)
     time_server = node_sidecars.TimeServer(book, layout, identity, package)
@@ -252,8 +266,9 @@ def _components(
     names = node_sidecars.name_server(book, layout, identity, package, directory, lambda: balance.works)
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses, wishes.all)
+    diary.subscribe(lambda page: link.say(DiaryPage(volume=page.volume, lost=page.lost, happenings=page.happenings)))
     wishes.subscribe(lambda now: link.say(Wishes(wishes=now)))
-    local_socket = LocalSocket(layout.agent_socket, channels, status_file.seen, book.wish)
+    local_socket = LocalSocket(layout.agent_socket, channels, status_file.seen, wish)
     bridge = Bridge(engine, identity.network, identity.number, overlay.mtu)
 
     def something_is_gone() -> None:
@@ -270,6 +285,7 @@ def _components(
             KernelNews(DEVICE, something_is_gone),
             status_file,
             inbox,
+            diary,
             reporter,
             vips,  # what keepalived follows has to be there before the supervisor starts it
             supervisor,

@@ -30,6 +30,7 @@ from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.adoption import Adoption, Hold
 from appliance.link.clocks import Clocks
+from appliance.link.diaries import Diaries
 from appliance.link.directory import directory_telling
 from appliance.link.dispatch import Dispatch, peers_telling
 from appliance.link.entries import entry_telling
@@ -260,6 +261,7 @@ def _components(
 
     def gone(node_id: str) -> None:
         wishes.gone(node_id)
+        diaries.gone(node_id)
         measurements.gone(node_id)
         clocks.gone(node_id)
         holders.gone(node_id)
@@ -293,9 +295,11 @@ def _components(
         on_heartbeat=beaten,
         on_held=holders.heard,
         on_wishes=wishes.heard,
+        on_diary=lambda node_id, page: diaries.heard(node_id, page),
         # On a manager's own loopback a registry listens already.
         forward_registry=lambda node_id: (node := state.nodes.get(node_id)) is None or "manager" not in node.roles,
     )
+    diaries = Diaries(state, store, link.send)
     lateness = Lateness(
         state, lambda node, text: events.add([Draft("certificate", node, text, "warning", node)]), time.time
     )
@@ -379,6 +383,7 @@ def _components(
             wishes,
             renewal,
             lateness,
+            diaries,
             link,
             trust,
             adoption,

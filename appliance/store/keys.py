@@ -26,6 +26,7 @@
 /appliance/status/nodes/ID                         NodeStatus       the manager that the node follows
 /appliance/status/instances/SERVICE/DEPLOY-INDEX   InstanceStatus   the manager that the node follows
 /appliance/status/certificates/NODE/USE            HeldCertificate  the manager that issued it
+/appliance/diaries/ID                              NodeDiary        the manager with the node's link
 /appliance/status/vips/ADDRESS                     VipStatus        the leading manager
 /appliance/backup-plan                             BackupPlan       API
 /appliance/status/backups/ID                       BackupStatus     the manager with this node's id
@@ -60,6 +61,7 @@ REFUSALS = ROOT + "refusals/"
 NODE_STATUS = ROOT + "status/nodes/"
 INSTANCE_STATUS = ROOT + "status/instances/"
 HELD = ROOT + "status/certificates/"
+DIARIES = ROOT + "diaries/"
 VIP_STATUS = ROOT + "status/vips/"
 BACKUP_PLAN = ROOT + "backup-plan"
 BACKUP_STATUS = ROOT + "status/backups/"

@@ -13,6 +13,7 @@ from appliance.errors import Unavailable
 from appliance.model.backup import BackupPlan, BackupStatus
 from appliance.model.certificate import HeldCertificate, RevokedKey
 from appliance.model.cluster import Cluster, Image, JoinToken, User
+from appliance.model.diary import NodeDiary
 from appliance.model.directory import VirtualAddress
 from appliance.model.entry import IssuedCertificate
 from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
@@ -134,6 +135,7 @@ class State:
         self.instances = Table(copy, keys.INSTANCES, Instance)
         self.bindings = Table(copy, keys.BINDINGS, Binding)
         self.refusals = Table(copy, keys.REFUSALS, Refusal)
+        self.diaries = Table(copy, keys.DIARIES, NodeDiary)
         self.node_status = Table(copy, keys.NODE_STATUS, NodeStatus)
         self.instance_status = Table(copy, keys.INSTANCE_STATUS, InstanceStatus)
         self.backup_status = Table(copy, keys.BACKUP_STATUS, BackupStatus)

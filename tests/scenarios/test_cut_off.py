@@ -30,6 +30,24 @@ deploys:
 """
 
 
+WORK = """
+service: work
+deploys:
+  hooked:
+    stop_grace: 1s
+    placement: {require: {where: away}}
+    pre: [{run: ["sh", "-c", "echo x >> /data/starts"]}]
+    volumes: {data: {}}
+    containers:
+      main: {image: "lab/keep:1", command: ["sleep", "1000000"], volumes: {data: /data}}
+jobs:
+  slow:
+    type: once
+    placement: {require: {where: away}}
+    container: {image: "lab/keep:1", command: ["sh", "-c", "sleep 12; exit 0"]}
+"""
+
+
 class Story:
     """A manager and one agent, which is cut off and comes back; `names`: the three instances on the agent."""
 
@@ -59,16 +77,24 @@ class Story:
         """It is so within the promised time after the healing."""
         eventually(check, CONVERGED_WITHIN - (time.monotonic() - self.healed), every=0.3)
 
+    def all_events(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.cluster.manager.ask("events", "--last", "1000")
+        return found
+
     def events(self, instance: str) -> list[str]:
-        found: list[dict[str, Any]] = self.cluster.manager.ask("events")
-        return [str(event["message"]) for event in found if event["subject"] == instance]
+        return [str(event["message"]) for event in self.all_events() if event["subject"] == instance]
 
 
 @pytest.fixture(scope="module")
 def story(one_node: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Story:
     one_node.join(one_node.lab.host("a1"))
     one_node.load_image(docker_archive(tmp_path_factory.mktemp("image") / "keep.tar", "lab/keep:1"))
+    one_node.manager.appliance("node", "label", one_node.node_name(one_node.hosts[1]), "where=away")
     one_node.apply(SPEC)
+    (one_node.manager.data / "work.yaml").write_text(WORK)
+    one_node.manager.appliance("apply", one_node.manager.root / "work.yaml")
+    hosts = one_node.hosts[1:]
+    eventually(lambda: len(running(hosts, "work")) == 2, 60)
     return Story(one_node)
 
 
@@ -83,6 +109,13 @@ def test_a_node_that_is_cut_off_answers_for_itself(story: Story) -> None:
     program = "cat; echo wrong >&2; exit 7"
     result = story.agent.appliance("exec", "-i", name, "--", "sh", "-c", program, input="typed\n", check=False)
     assert (result.stdout, result.returncode) == ("typed\n", 7) and "wrong\n" in result.stderr
+
+
+def test_a_killed_container_is_started_again_there(story: Story) -> None:
+    name = story.names[2]
+    [container] = story.local(name)["containers"]
+    story.agent.kill_container(container["id"])
+    eventually(lambda: story.local(name)["restarts"] == 1, 10)
 
 
 def test_a_stop_there_holds_over_a_power_cut(story: Story) -> None:
@@ -106,16 +139,44 @@ def test_on_return_it_is_what_the_cluster_wants_and_nothing_else_is_touched(stor
     story.agent.appliance("restart", restarted, "--wait")
     story.agent.appliance("stop", conflicting, "--wait")
     story.cluster.manager.appliance("restart", conflicting)
-    before = running([story.agent], "keep")
-    assert len(before) == 1
+    before = running([story.agent], "keep") | running([story.agent], "work")
+    assert len(before) == 2
     story.heal()
     story.converged(lambda: story.row(stopped)["state"] == "stopped" and story.row(conflicting)["ready"])
     story.converged(lambda: story.row(restarted)["ready"])
-    assert before.items() <= running([story.agent], "keep").items()
+    after = running([story.agent], "keep") | running([story.agent], "work")
+    assert before.items() <= after.items()
     assert any("said stop on its node" in message and "wanted now" in message for message in story.events(stopped))
     assert any("not followed: meanwhile a manager" in message for message in story.events(conflicting))
     assert "not followed" in story.cluster.manager.appliance("why", conflicting).stdout
     assert not story.local(stopped)["message"], "the node has nothing left to tell"
+
+
+def test_what_happened_meanwhile_is_told_once_in_order_with_the_times_of_the_node(story: Story) -> None:
+    _, _, killed = story.names
+    eventually(lambda: any(each["kind"] == "local" for each in story.all_events()), 10)
+    told = [each for each in story.all_events() if "while it was alone" in each["message"]]
+    restarts = [each["message"] for each in told if each["subject"] == killed and each["kind"] == "restart"]
+    assert "main was started again: it had ended with code 137" in restarts[0]
+    assert len(restarts) == 2, "once by its killer, once after the power cut"
+    assert [each["subject"] for each in told if each["kind"] == "local"] == story.names
+    assert [each["message"][:9] for each in told if each["kind"] == "job"] == ["succeeded"]
+    assert len([each for each in told if each["kind"] == "hook"]) == 1
+    times = [each["message"].rpartition(", at ")[2] for each in told]
+    assert times == sorted(times)
+
+
+def test_nothing_ran_twice(story: Story) -> None:
+    story.cluster.manager.run(
+        "sh", "-c", f"kill -9 $(cut -d' ' -f1 {story.cluster.manager.root}/run/appliance/manager.pid)"
+    )
+    story.agent.run("sh", "-c", f"kill -9 $(cut -d' ' -f1 {story.agent.root}/run/appliance/agent.pid)")
+    starts = "cat", "/data/starts"
+    eventually(lambda: story.agent.appliance("exec", "work/hooked-0", "--", *starts, check=False).stdout, 30)
+    eventually(lambda: story.cluster.manager.appliance("ps", check=False).returncode == 0, 60)
+    assert story.agent.appliance("exec", "work/hooked-0", "--", *starts).stdout == "x\n" * 2
+    [job] = story.cluster.manager.ask("job", "ls", "work")
+    assert (job["state"], len(job["runs"]), job["runs"][0]["exit_code"]) == ("succeeded", 1, 0)
 
 
 def test_a_start_on_the_manager_is_the_next_word(story: Story) -> None:

@@ -119,6 +119,8 @@ class Node:
         self.engine = engine
         self.folder = folder
         self.reported: dict[str, InstanceStatus] = {}
+        self.told: list[str] = []
+        """What its diary was told, by instance."""
         self.open_gates: Callable[[Mapping[str, int]], None] = lambda opened: None
         self._bundle = bundle or PauseOnly(engine)
 
@@ -135,6 +137,7 @@ class Node:
             Records(self.folder / "records"),
             places(self.folder),
             "n1",
+            note=lambda instance, news: self.told.append(f"{instance} {news.message}"),
         )
         self.open_gates = supervisor.open_gates
         reporter.start()

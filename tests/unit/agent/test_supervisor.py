@@ -36,6 +36,8 @@ def test_a_killed_container_runs_again_at_once(node: Node) -> None:
         eventually(lambda: (now := node.find()) is not None and now.pid not in (0, before.pid))
         assert eventually(node.running).id == before.id
         eventually(lambda: node.reported["shop/web-1"].restarts == 1)
+        [told] = node.told
+        assert told.startswith("shop/web-1 main was started again: it had ended with code ")
 
 
 def test_a_container_that_somebody_removed_is_made_again(node: Node) -> None:
@@ -105,6 +107,7 @@ def test_a_container_whose_live_probe_fails_is_started_again(node: Node) -> None
         eventually(lambda: (now := node.find()) is not None and now.started_at != first.started_at)
         sick.unlink()
         eventually(lambda: node.running() and node.reported["shop/web-1"].restarts >= 1)
+        assert "main was started again: its health check said no" in node.told[0]
 
 
 def test_a_container_without_a_ready_check_is_ready_once_it_stayed_up_for_a_second(node: Node) -> None:

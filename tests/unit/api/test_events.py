@@ -9,6 +9,7 @@ import pytest
 from appliance.api.chronicle import drafts
 from appliance.api.event_log import EventLog
 from appliance.errors import UsageError
+from appliance.model.diary import Happening, NodeDiary
 from appliance.model.instance import Binding, InstanceState, InstanceStatus, Refusal
 from appliance.model.job import JobRun
 from appliance.model.node import NodeSpec, NodeStatus
@@ -83,11 +84,30 @@ def test_an_instance_tells_state_restarts_and_readiness() -> None:
 
     up = status("running", ready=True)
     assert told(keys.INSTANCE_STATUS, None, up) == ["shop/web-0 is running", "shop/web-0 is ready"]
-    assert told(keys.INSTANCE_STATUS, up, status("running", ready=True, restarts=2)) == [
-        "shop/web-0 was restarted 2 times"
-    ]
+    assert told(keys.INSTANCE_STATUS, up, status("running", ready=True, restarts=2)) == [], "its node tells of each"
     down = status("backoff", message="main ended with code 3")
     assert told(keys.INSTANCE_STATUS, up, down) == ["shop/web-0 is backoff: main ended with code 3"]
+
+
+def test_what_happened_on_a_node_is_told_once_in_order_and_with_its_own_time_if_it_was_alone() -> None:
+    def diary(*numbers: int, lost: int = 0, volume: str = "v") -> NodeDiary:
+        happenings = tuple(
+            Happening(
+                number=number, at="T", kind="restart", instance="shop/web-0", message=f"m{number}", alone=number < 3
+            )
+            for number in numbers
+        )
+        return NodeDiary(node="n1", volume=volume, last=numbers[-1], lost=lost, happenings=happenings)
+
+    assert told(keys.DIARIES, None, diary(2, 3)) == [
+        "shop/web-0 m2 (while it was alone, at T by its clock)",
+        "shop/web-0 m3",
+    ]
+    assert told(keys.DIARIES, diary(2, 3), diary(3, 4)) == ["shop/web-0 m4"]
+    assert told(keys.DIARIES, diary(3), diary(3, 9, lost=5))[0] == (
+        "n1 was alone for so long that 5 happenings before these are lost"
+    )
+    assert told(keys.DIARIES, diary(7), diary(3, volume="w")) == ["shop/web-0 m3"], "a diary that was lost begins anew"
 
 
 def test_placements_and_refusals_are_told() -> None:
