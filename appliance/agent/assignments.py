@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class AssignmentBook:
     """One file per instance: ``FOLDER/<service>/<deploy>-<index>.json``. Thread-safe.
 
-    A file that does not parse is set aside (``.damaged``) and its instance is named in `damaged`, so that nobody takes
-    its containers for leftovers before a manager has sent it again. `confirmed` says that full orders have arrived.
+    A file that does not parse is set aside (``.damaged``) and its instance is named in `damaged`, over restarts too, so
+    that nobody takes its containers for leftovers before a manager has sent it again. `confirmed`: full orders came.
     What a person on the node asked for is in everything that is read here, from `wishes`; in the files it is not.
     """
 
@@ -67,7 +67,7 @@ class AssignmentBook:
                 return
             write_if_changed(self._file(assignment.instance), msgspec.json.encode(assignment))
             self._all[assignment.instance] = assignment
-            self.damaged.discard(assignment.instance)
+            self._mend(assignment.instance)
         if self._wishes is not None:
             self._wishes.settle(assignment.instance, assignment.heard)
         self._tell(assignment.instance)
@@ -75,7 +75,7 @@ class AssignmentBook:
     def forget(self, instance: str) -> None:
         """What still runs of it is removed as a leftover."""
         with self._lock:
-            self.damaged.discard(instance)
+            self._mend(instance)
             if self._all.pop(instance, None) is not None:
                 file = self._file(instance)
                 file.unlink(missing_ok=True)
@@ -106,7 +106,9 @@ class AssignmentBook:
         if full:
             with self._lock:
                 coming = {name for name in self.damaged if name in stays or name.startswith(f"{SYSTEM_SERVICE}/")}
-                lost, self.damaged = self.damaged, coming
+                lost = self.damaged - coming
+                for name in lost:
+                    self._mend(name)
                 self.confirmed = True
             for name in lost | {""}:
                 self._tell(name)
@@ -122,6 +124,11 @@ class AssignmentBook:
     def _as_wished(self, assignment: Assignment) -> Assignment:
         return assignment if self._wishes is None else self._wishes.applied(assignment)
 
+    def _mend(self, instance: str) -> None:
+        if instance in self.damaged:
+            self.damaged.discard(instance)
+            self._file(instance).with_suffix(".damaged").unlink(missing_ok=True)
+
     def _tell(self, instance: str) -> None:
         for listener in self._listeners:
             listener(instance)
@@ -130,6 +137,7 @@ class AssignmentBook:
         return self._folder / f"{instance}.json"
 
     def _read(self) -> None:
+        self.damaged = {f"{file.parent.name}/{file.stem}" for file in self._folder.glob("*/*.damaged")}
         for file in sorted(self._folder.glob("*/*.json")):
             if file.name.startswith("."):
                 continue  # left by a write that a power cut ended
@@ -144,3 +152,4 @@ class AssignmentBook:
                 file.replace(aside)
                 self.damaged.add(name)
                 log.error("%s did not parse (%s); set aside as %s until a manager sends it again", file, error, aside)
+        self.damaged -= self._all.keys()

@@ -41,7 +41,7 @@ class ConfiguredSidecar:
         """Have the sidecar run with this configuration. Raises EngineError where it refuses it: the last good one stays
         in force."""
         config = self._folder / self._config
-        if config.exists() and config.read_text() == text and self._book.get(sidecar.instance) == sidecar:
+        if config.exists() and config.read_bytes() == text.encode() and self._book.get(sidecar.instance) == sidecar:
             return
         container = self._running(sidecar.instance)
         if container is not None:

@@ -196,7 +196,7 @@ class EntryServer:
     def _text(self) -> str:
         try:
             return (self._folder / CONFIG).read_text()
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             return ""
 
     def _write(self, certificates: Sequence[HostCertificate]) -> dict[str, str]:

@@ -6,15 +6,20 @@ DROP when forwarding was off before (docs.docker.com, "Packet filtering and fire
 
 import itertools
 import json
+import logging
 import os
 import shlex
 import subprocess
 from pathlib import Path
 
+import msgspec
+
 from appliance.delivery.runtime import EngineRuntime
 from appliance.host import mounts
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
+
+log = logging.getLogger(__name__)
 
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _PROGRAMS = ("iptables", "ip6tables")
@@ -22,33 +27,51 @@ _TABLES = ("filter", "nat", "raw", "mangle")
 _PREFIXES = ("DOCKER",)
 
 
+class Before(msgspec.Struct, frozen=True, kw_only=True):
+    """`forwarding`: as the kernel has it, "" : unknown. `policies` of FORWARD by program."""
+
+    forwarding: str
+    policies: dict[str, str]
+
+
 def remember(layout: Layout, runtime: EngineRuntime) -> None:
     """Before the engine starts for the first time: how the host forwards now."""
     if layout.before_file.exists():
         return
     policies = {program: _policy(runtime, program) for program in _PROGRAMS}
-    before = {"forwarding": _FORWARDING.read_text().strip(), "policies": policies}
-    write_atomic(layout.before_file, json.dumps(before, indent=2) + "\n")
+    before = Before(forwarding=_FORWARDING.read_text().strip(), policies=policies)
+    write_atomic(layout.before_file, msgspec.json.format(msgspec.json.encode(before)) + b"\n")
 
 
 def remove(layout: Layout, runtime: EngineRuntime, bridge: str) -> None:
     """After the engine has ended. May be repeated; what others put into the firewall stays."""
     for point in mounts.mounted_below(layout.run / "engine", layout.engine_data):
         mounts.unmount(point)
-    try:
-        before = json.loads(layout.before_file.read_text())
-    except (FileNotFoundError, ValueError):
+    before = _before(layout)
+    if before is None:
         return
     for program in _PROGRAMS:
         for table in _TABLES:
             _remove_rules(runtime, program, table, bridge)
-        if before["policies"].get(program):
-            _call(runtime, program, "-P", "FORWARD", before["policies"][program])
+        if before.policies.get(program):
+            _call(runtime, program, "-P", "FORWARD", before.policies[program])
     for family in ("ip", "ip6"):
         for table in _TABLES:
             _remove_if_empty(runtime, family, table)
-    _FORWARDING.write_text(before["forwarding"] + "\n")
+    if before.forwarding:
+        _FORWARDING.write_text(before.forwarding + "\n")
     layout.before_file.unlink()
+
+
+def _before(layout: Layout) -> Before | None:
+    """None where our engine never ran. A damaged file is taken for that of a host that let everything through."""
+    try:
+        return msgspec.json.decode(layout.before_file.read_bytes(), type=Before)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        log.warning("%s does not parse (%s); the host's forwarding is left as it is", layout.before_file, error)
+        return Before(forwarding="", policies=dict.fromkeys(_PROGRAMS, "ACCEPT"))
 
 
 def _remove_rules(runtime: EngineRuntime, program: str, table: str, bridge: str) -> None:

@@ -29,7 +29,16 @@ def read_identity(layout: Layout) -> NodeIdentity:
             where=str(layout.node_file),
             next="start a cluster with `appliance up`, or join one with `appliance join TOKEN`",
         ) from None
-    return decode(data, NodeIdentity, where=str(layout.node_file))
+    try:
+        return decode(data, NodeIdentity, where=str(layout.node_file))
+    except LocalStateDamaged as error:
+        raise LocalStateDamaged(
+            "This host no longer knows which node it is: its identity is damaged. Its containers are left as they are.",
+            where=error.where,
+            why=error.why,
+            next="restore it from a backup; without one, on an agent: appliance uninstall --purge, and join again",
+            page="cut-off#damaged-files",
+        ) from error
 
 
 def is_node(layout: Layout) -> bool:

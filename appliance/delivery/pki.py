@@ -13,7 +13,7 @@ A certificate is renewed for the key that it has, so that one atomic write is al
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from appliance.host.layout import Layout
 from appliance.model.certificate import USUAL_LIFE, HeldCertificate, Use, Validity
 from appliance.model.cluster import ETCD_NAME
 from appliance.security.ca import KeyPair, addresses_of, is_issued_by, issue, make_ca, renew, validity_of
+from appliance.security.key_text import is_whole
 from appliance.security.ssh import (
     issue_host_certificate,
     issue_user_certificate,
@@ -35,6 +36,10 @@ from appliance.security.ssh import (
 
 LEAVES: dict[Use, str] = {"etcd": "etcd/etcd", "page": "web/web", "client": "client/client"}
 """A manager's own certificates for TLS, without what is behind the dot."""
+COPIES = ("etcd/ca.crt", "client/ca.crt")
+"""Of the authority's certificate."""
+
+_REMEDY = "on an agent, join again; on a manager, restore the file from a backup"
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ SHARED = ("ca.key", "ssh-ca", "ssh-ca.pub", "seal.key")
 
 def read_shared(layout: Layout) -> dict[str, bytes]:
     """Raises LocalStateDamaged."""
-    return {name: _read(layout.pki / name) for name in SHARED}
+    read: dict[str, Callable[[Path], bytes]] = {"seal.key": _content}  # it is bytes without a form
+    return {name: read.get(name, _read)(layout.pki / name) for name in SHARED}
 
 
 def write_shared(layout: Layout, keys: Mapping[str, bytes]) -> None:
@@ -97,8 +103,8 @@ def make_manager_keys(
     authority = read_authority_pair(layout)
     client = issue(authority, f"manager {node_id}", now, client=True, life=life)
     _write_pair(layout.pki / LEAVES["client"], client)
-    for folder in ("etcd", "client"):
-        write_atomic(layout.pki / folder / "ca.crt", authority.certificate, mode=0o644)
+    for copy in COPIES:
+        write_atomic(layout.pki / copy, authority.certificate, mode=0o644)
     key, public = make_ssh_key()
     certificate = issue_user_certificate(read_ssh_authority(layout), public, node_id, now, life)
     write_atomic(layout.pki / "link/user.key", key)
@@ -278,10 +284,27 @@ def _write_pair(path: Path, pair: KeyPair) -> None:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LocalStateDamaged("A key of this node is missing.", where=str(path), why=str(error)) from error
-    if not content:
-        raise LocalStateDamaged("A key of this node is empty.", where=str(path), next="restore it from a backup")
+    """A key or certificate as text."""
+    content = _content(path)
+    if not is_whole(content):
+        raise LocalStateDamaged(
+            "A key or certificate of this node is damaged.",
+            where=str(path),
+            why=f"its {len(content)} bytes are neither PEM nor OpenSSH's text",
+            next=_REMEDY,
+            page="cut-off#damaged-files",
+        )
     return content
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LocalStateDamaged(
+            "A key of this node is missing.",
+            where=str(path),
+            why=str(error),
+            next=_REMEDY,
+            page="cut-off#damaged-files",
+        ) from error

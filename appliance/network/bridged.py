@@ -42,11 +42,12 @@ class BridgedTraffic:
     def restore(self) -> None:
         """As it was before `show` changed it. May be repeated."""
         try:
-            was = self._before.read_text()
+            was = self._before.read_bytes().strip()
         except FileNotFoundError:
             return
         with contextlib.suppress(FileNotFoundError):
-            self._setting.write_text(was)
+            # What does not say is taken for how kernels begin.
+            self._setting.write_text("0\n" if was == b"0" else "1\n")
         self._before.unlink(missing_ok=True)
 
     def _read(self) -> str:

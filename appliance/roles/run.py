@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from appliance.delivery.engine_process import EngineProcess
-from appliance.delivery.node_files import read_identity
+from appliance.delivery.node_files import read_identity, write_identity
 from appliance.delivery.package import running_file
-from appliance.errors import ApplianceError, Refused
+from appliance.errors import ApplianceError, LocalStateDamaged, Refused
 from appliance.host.files import write_if_changed
 from appliance.host.layout import Layout
 from appliance.host.lock import only_one
@@ -116,7 +116,7 @@ class Settled:
         self._layout = layout
         self._identity = identity
         self._seen = self._mark()
-        settle(layout, identity)
+        self._settle(identity)
         self._processes = self._of_roles()
 
     def tend(self) -> None:
@@ -126,11 +126,11 @@ class Settled:
         """
         mark = self._mark()
         if mark != self._seen:
-            changed = read_identity(self._layout)
+            changed = self._read()
             if _needs_a_start(self._identity, changed):
                 log.info("this node's address or roles have changed; starting its processes anew")
                 self.stop()
-                settle(self._layout, changed)
+                self._settle(changed)
             self._seen, self._identity = mark, changed
             self._processes = self._processes or self._of_roles()
         self.start()
@@ -147,6 +147,22 @@ class Settled:
 
     def _of_roles(self) -> list[RoleProcess]:
         return [RoleProcess(role, self._layout) for role in ("agent", "manager") if role in self._identity.roles]
+
+    def _settle(self, identity: NodeIdentity) -> None:
+        """What cannot be settled must not keep the agent from its instances; who needs it says so again."""
+        try:
+            settle(self._layout, identity)
+        except LocalStateDamaged as error:
+            log.error("%s", "\n".join(error.lines()))
+
+    def _read(self) -> NodeIdentity:
+        """What we run with is written again where the file is damaged."""
+        try:
+            return read_identity(self._layout)
+        except LocalStateDamaged as error:
+            log.error("%s; it is written anew as it was", "\n".join(error.lines()))
+            write_identity(self._layout, self._identity)
+            return self._identity
 
     def _mark(self) -> tuple[int, int]:
         """What is another after every write of the file."""

@@ -13,21 +13,31 @@ from appliance.delivery import pki
 from appliance.delivery.package import Package
 from appliance.host.layout import Layout
 from appliance.model.identity import NodeIdentity
+from appliance.roles.damage import damaged
 from appliance.roles.founding import sidecars_of, write_sidecars
 
 log = logging.getLogger(__name__)
 
 
 def settle(layout: Layout, identity: NodeIdentity) -> None:
-    """To be called while neither role runs; does nothing where nothing has changed."""
+    """To be called while neither role runs; does nothing where nothing has changed or is damaged."""
     if "manager" not in identity.roles:
         if pki.may_sign(layout):
             _retire(layout, identity)
+        return
+    where = (identity.id, identity.address, identity.vip.partition("/")[0], time.time())
+    if lost := damaged(layout):
+        log.error("damaged, and made anew: %s", ", ".join(lost))
+        _write_sidecars(layout, identity)
+        pki.make_manager_keys(layout, *where)
     elif not pki.page_is_for(layout, identity.address):
-        with Package.open() as package:
-            write_sidecars(layout, identity, package)
-        life = pki.page_life(layout)
-        pki.issue_for_address(layout, identity.id, identity.address, identity.vip.partition("/")[0], time.time(), life)
+        _write_sidecars(layout, identity)
+        pki.issue_for_address(layout, *where, pki.page_life(layout))
+
+
+def _write_sidecars(layout: Layout, identity: NodeIdentity) -> None:
+    with Package.open() as package:
+        write_sidecars(layout, identity, package)
 
 
 def _retire(layout: Layout, identity: NodeIdentity) -> None:

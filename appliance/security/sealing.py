@@ -53,11 +53,11 @@ def read_seal(file: Path) -> Seal | None:
         key = file.read_bytes()
     except FileNotFoundError:
         return None
-    if len(key) != KEY_BYTES:
+    if len(key) != KEY_BYTES or not any(key):
         raise LocalStateDamaged(
             "The key that secrets are sealed with is damaged.",
             where=str(file),
-            why=f"it has {len(key)} bytes instead of {KEY_BYTES}",
+            why=f"it has {len(key)} bytes instead of {KEY_BYTES}" if any(key) else "it holds nothing but zeros",
             next="restore it from a backup",
             page="secrets",
         )
