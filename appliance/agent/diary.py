@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from appliance.host.files import set_aside, write_atomic
-from appliance.loop import Loop
 from appliance.model.diary import Happening, HappeningKind
 from appliance.model.moment import now_text
 
@@ -53,17 +52,25 @@ class Page:
 class Diary:
     """A component. `boot` tells one run of the node from the next; `connected` says whether a manager is.
 
-    Nobody who notes something waits for the disk: what a killed agent had not written yet is lost. A file that does not
-    parse is set aside, and a new volume begun.
+    `later` has its argument done soon, by somebody who may wait for the disk as those who note something may not; what
+    a killed agent had not written yet is lost. A file that does not parse is set aside, and a new volume begun.
     """
 
     name = "diary"
 
     def __init__(
-        self, file: Path, boot: str, connected: Callable[[], bool] = lambda: False, now: Callable[[], str] = now_text
+        self,
+        file: Path,
+        boot: str,
+        connected: Callable[[], bool] = lambda: False,
+        later: Callable[[Callable[[], None]], None] = lambda work: work(),
+        now: Callable[[], str] = now_text,
     ) -> None:
         self._file = file
         self._connected = connected
+        self._later = later
+        self._awaits_writing = False
+        self._writing = threading.Lock()
         self._now = now
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Page], None]] = []
@@ -71,17 +78,16 @@ class Diary:
         self._volume, self._last, self._lost = kept.volume, kept.last, kept.lost
         self._happenings = deque(kept.happenings, MOST)
         self._boot = boot
-        self._loop = Loop(self.name, self.cycle)
         self._started_anew = kept.boot not in ("", boot)
 
     def start(self) -> None:
         if self._started_anew:
             self.note("", News("node", "was started anew"))
-        self._loop.start()
+        else:
+            self._changed()
 
     def stop(self) -> None:
-        self._loop.stop()
-        self.cycle()
+        self._write()
 
     def subscribe(self, told: Callable[[Page], None]) -> None:
         """Tell the oldest page now, and again after every change. Must be quick."""
@@ -105,8 +111,7 @@ class Diary:
                     bad=news.bad,
                 )
             )
-        self._loop.wake()
-        self._tell()
+        self._changed()
 
     def taken(self, volume: str, number: int) -> None:
         """Managers have everything up to this number."""
@@ -115,25 +120,34 @@ class Diary:
                 return
             while self._happenings and self._happenings[0].number <= number:
                 self._happenings.popleft()
-        self._loop.wake()
-        self._tell()
+        self._changed()
 
     def page(self) -> Page:
         with self._lock:
             oldest = tuple(islice(self._happenings, PAGE))
             return Page(self._volume, self._lost, oldest)
 
-    def cycle(self) -> None:
-        """Bring the disk up to date."""
+    def _changed(self) -> None:
         with self._lock:
-            kept = _Kept(
+            awaited, self._awaits_writing = self._awaits_writing, True
+        if not awaited:
+            self._later(self._write)
+        self._tell()
+
+    def _write(self) -> None:
+        with self._writing:
+            write_atomic(self._file, msgspec.json.encode(self._to_keep()))
+
+    def _to_keep(self) -> _Kept:
+        with self._lock:
+            self._awaits_writing = False
+            return _Kept(
                 volume=self._volume,
                 last=self._last,
                 lost=self._lost,
                 boot=self._boot,
                 happenings=tuple(self._happenings),
             )
-        write_atomic(self._file, msgspec.json.encode(kept))
 
     def _tell(self) -> None:
         page = self.page()

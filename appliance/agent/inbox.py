@@ -1,4 +1,4 @@
-"""Takes a manager's orders off the link at once and puts them on the disk one after the other."""
+"""Takes off others what has to wait for the disk, a manager's orders above all, and does it one after the other."""
 
 import logging
 import queue

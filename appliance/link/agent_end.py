@@ -56,8 +56,8 @@ class AgentLink:
     """A component. `hello`, `on_message`, `usage` and `on_skew` are called on the link's loop and must be quick.
 
     `managers`: (host, port) to dial; with `dial` "manager" it listens on `listen` instead. `on_message` gets what the
-    followed manager says, unless `fence` holds it off; `on_taken` what any manager says of the diary; `on_skew` what every heartbeat to it finds out of this node's
-    `clock` (seconds since the epoch).
+    followed manager says, unless `fence` holds it off; `on_taken` what any manager says of the diary; `on_skew` what
+    every heartbeat to the followed one finds out of this node's `clock` (seconds since the epoch).
     """
 
     name = "link"
@@ -131,6 +131,12 @@ class AgentLink:
     @property
     def state(self) -> LinkState:
         return self._state
+
+    @property
+    def answers(self) -> bool:
+        """Whether the manager that is followed answers now; a link whose cable was pulled lives on for a while."""
+        followed = self._followed
+        return followed is not None and followed.good
 
     def report(self, statuses: tuple[InstanceStatus, ...]) -> None:
         """Send statuses soon. While no manager is followed only the latest of each instance is kept."""

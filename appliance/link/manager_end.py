@@ -105,7 +105,7 @@ class _Node:
 
     def __init__(self, connection: _Connection) -> None:
         self.connection = connection
-        self.queue: asyncio.Queue[Picture | Echo] = asyncio.Queue(LONGEST_QUEUE)
+        self.queue: asyncio.Queue[Picture | Echo | DiaryTaken] = asyncio.Queue(LONGEST_QUEUE)
         self.following: asyncio.Task[None] | None = None
         self.greeted = False
         self.seen = Stamp()

@@ -34,7 +34,8 @@ from appliance.engine.docker import DockerEngine
 from appliance.errors import EngineUnavailable
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
-from appliance.link.agent_end import AgentLink
+from appliance.host.process import age_of
+from appliance.link.agent_end import AgentLink, LinkState
 from appliance.link.door import NodeKeys
 from appliance.link.fence import Fence
 from appliance.link.messages import (
@@ -125,15 +126,19 @@ def _components(
     layout: Layout, identity: NodeIdentity, package: Package, engine: DockerEngine, measured: NodeFacts
 ) -> Group:
     def connected() -> bool:
-        return bool(link.state.manager)
+        return link.answers
+
+    def link_state() -> LinkState:
+        return link.state if link.answers else LinkState()
 
     def wish(instance: str, action: Action, who: str) -> LocalWish:
         made = book.wish(instance, action, who)
         diary.note(instance, News("local", f"{who} said {action} on its node"))
         return made
 
+    inbox = Inbox()
     wishes = LocalWishes(layout.wishes)
-    diary = Diary(layout.diary, measured.boot_id, connected)
+    diary = Diary(layout.diary, measured.boot_id, connected, inbox.put)
     book = AssignmentBook(layout.assignments, wishes)
     directory = DirectoryBook(layout.directory_file)
     peer_file = PeerFile(layout.peers_file)
@@ -147,7 +152,6 @@ def _components(
     )
     secrets = SecretBook(layout.secrets_file, layout.secrets_key)
     volumes = Volumes(layout.volumes, layout.memory_volumes, lambda: storage.places(layout.volumes, layout.media))
-    inbox = Inbox()
     gateway = gateway_of(identity.network, identity.number)
 
     def hello() -> Hello:
@@ -254,6 +258,7 @@ def _components(
         measured.boot_id,
         connected,
         note=diary.note,
+        age_of=age_of,
     )
     entry_server = node_sidecars.entry_server(engine, book, layout, identity, package, supervisor.remark)
     time_server = node_sidecars.TimeServer(book, layout, identity, package)
@@ -265,7 +270,7 @@ def _components(
     directory.subscribe(lambda _: balance.wake())
     names = node_sidecars.name_server(book, layout, identity, package, directory, lambda: balance.works)
     meter = Meter(engine, book, supervisor.statuses)
-    status_file = StatusFile(layout.agent_status, identity, lambda: link.state, supervisor.statuses, wishes.all)
+    status_file = StatusFile(layout.agent_status, identity, link_state, supervisor.statuses, wishes.all)
     diary.subscribe(lambda page: link.say(DiaryPage(volume=page.volume, lost=page.lost, happenings=page.happenings)))
     wishes.subscribe(lambda now: link.say(Wishes(wishes=now)))
     local_socket = LocalSocket(layout.agent_socket, channels, status_file.seen, wish)

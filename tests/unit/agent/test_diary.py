@@ -24,7 +24,6 @@ def test_what_was_not_taken_in_outlives_the_agent_and_keeps_its_numbers(tmp_path
     diary = opened(tmp_path)
     notes(diary, "one", "two")
     diary.taken(diary.page().volume, 1)
-    diary.cycle()
     again = opened(tmp_path)
     notes(again, "three")
     assert [(each.number, each.message) for each in again.page().happenings] == [(2, "two"), (3, "three")]
@@ -67,7 +66,6 @@ def test_a_start_of_the_node_is_noted_and_one_of_the_agent_is_not(tmp_path: Path
 def test_a_damaged_file_is_set_aside_and_a_new_volume_begun(tmp_path: Path, damage: bytes) -> None:
     diary = opened(tmp_path)
     notes(diary, "one")
-    diary.cycle()
     (tmp_path / "diary.json").write_bytes(damage)
     again = opened(tmp_path)
     assert messages(again) == [] and again.page().volume != diary.page().volume

@@ -17,9 +17,11 @@ from appliance.delivery import engine_traces, node_files, pki
 from appliance.delivery.engine_traces import Before
 from appliance.errors import LocalStateDamaged
 from appliance.host.layout import Layout
+from appliance.link.fence import Fence
 from appliance.model.directory import Endpoint
 from appliance.model.instance import Assignment
 from appliance.model.node import Peer
+from appliance.model.stamp import Stamp
 from appliance.network.bridged import BridgedTraffic
 from appliance.network.directory_book import DirectoryBook
 from appliance.network.peers import PeerFile
@@ -47,13 +49,13 @@ def write_all(layout: Layout) -> None:
     Records(layout.records).put("shop/web-1", Tries(count=1))
     diary = Diary(layout.diary, "b1")
     diary.note("shop/web-1", News("restart", "main was started again"))
-    diary.cycle()
     SecretBook(layout.secrets_file, layout.secrets_key).take({"shop/password@1": "secret"})
     PeerFile(layout.peers_file).write((Peer(node="n-1", number=1, address="192.0.2.1", vtep_mac=""),))
     endpoint = Endpoint(
         instance="shop/web-1", service="shop", deploy="web", index=1, node="n-1", ip="10.99.1.2", ready=True
     )
     DirectoryBook(layout.directory_file).take(full=True, endpoints=[endpoint])
+    Fence(layout.fence_file).keep(Stamp(incarnation=0, revision=7))
     layout.before_file.write_bytes(msgspec.json.encode(Before(forwarding="0", policies={})))
     layout.bridged_before.write_text("0\n")
     nginx = layout.sidecar_files / "nginx/nginx.conf"
@@ -72,6 +74,7 @@ def start(layout: Layout) -> None:
     PeerFile(layout.peers_file).read()
     _ = DirectoryBook(layout.directory_file).now
     BridgedTraffic(layout.bridged_before, layout.root / "no-such-setting").restore()
+    _ = Fence(layout.fence_file).stamp
     engine_traces._before(layout)
     if not damaged(layout):
         for use in pki.LEAVES:
@@ -92,6 +95,7 @@ KEPT = (
     "var/lib/appliance/bridged-before",
     "var/lib/appliance/diary.json",
     "var/lib/appliance/directory.json",
+    "var/lib/appliance/fence.json",
     "var/lib/appliance/peers.json",
     "var/lib/appliance/records/shop/web-1.json",
     "var/lib/appliance/secrets.sealed",
