@@ -95,14 +95,14 @@ class AssignmentBook:
         """Take a manager's orders. With `full`, what is neither listed nor in `keep` is to be removed; sidecars never
         are by absence."""
         listed = {assignment.instance: assignment for assignment in assignments}
-        for assignment in listed.values():
-            self.put(assignment)
         gone = set(forget)
         if full:
             stays = {*listed, *keep}
             gone |= {name for name in self.all() if name not in stays and not name.startswith(f"{SYSTEM_SERVICE}/")}
-        for name in gone:
+        for name in gone:  # first: what runs elsewhere by now must not run here
             self._retire(name)
+        for assignment in listed.values():
+            self.put(assignment)
         if full:
             with self._lock:
                 coming = {name for name in self.damaged if name in stays or name.startswith(f"{SYSTEM_SERVICE}/")}

@@ -7,12 +7,15 @@ orchestrator sees to the ranks. Nothing waits for ever, since a node may be alon
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Assignment, InstanceStatus
 
 ALONE_AFTER = 30.0
 """Seconds without a word or without a link after which the node decides by what it knows itself."""
 FAILING_FOR = 60.0
 """Seconds of failures after which nobody waits any more for an instance of this node."""
+HEARING = 8.0
+"""Seconds after the agent's start in which a manager may still say that an instance is not this node's any more."""
 LONGEST = 600.0
 """Seconds after the agent's start during which instances of this node are waited for."""
 
@@ -42,15 +45,20 @@ class Gates:
     """`opened`: what a manager last said, service → highest rank that may start; None : nothing yet.
 
     `begun`: when the agent started; `linked`: when the link was last seen up. A service that is not in `opened` has
-    nothing to wait for.
+    nothing to wait for. `confirmed`: a manager has said what this node is to run at all.
     """
 
     begun: float
     opened: Mapping[str, int] | None = None
     linked: float = 0.0
+    confirmed: bool = False
 
     def why_closed(self, assignment: Assignment, others: Iterable[Lower], now: float) -> str:
         """What the instance waits for, as a sentence; "" : it may start."""
+        if assignment.service == SYSTEM_SERVICE:
+            return ""
+        if not self.confirmed and now - self.begun <= HEARING:
+            return "waiting for a manager's word that it is still to run here"
         rank = assignment.rank
         lower = [
             each

@@ -240,6 +240,7 @@ class Supervisor:
         with self._lock:
             if self._connected():
                 self._gates = replace(self._gates, linked=now)
+            self._gates = replace(self._gates, confirmed=self._book.confirmed)
             gates, statuses, failing = self._gates, dict(self._statuses), dict(self._failing)
         others = (Lower(each, statuses.get(name), failing.get(name)) for name, each in self._book.all().items())
         return gates.why_closed(assignment, others, now)

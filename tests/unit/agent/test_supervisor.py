@@ -287,6 +287,9 @@ def test_what_is_found_on_the_disk_starts_by_rank(fake_node: Node) -> None:
     fake_node.reported.clear()
     with fake_node.supervised() as book:
         eventually(lambda: fake_node.state("shop/web-1") == fake_node.state("shop/web-2") == "waiting")
+        assert "still to run here" in fake_node.message("shop/web-1")
+        book.apply(full=True, assignments=[_ranked(1), _ranked(2)])
+        eventually(lambda: "lower ranks" in fake_node.message("shop/web-1"))
         assert fake_node.message("shop/web-2") == "waiting for lower ranks: shop/web-1"
         book.put(_ranked(3))
         eventually(lambda: fake_node.state("shop/web-3") == "running")
@@ -294,6 +297,21 @@ def test_what_is_found_on_the_disk_starts_by_rank(fake_node: Node) -> None:
         eventually(lambda: fake_node.running(instance="shop/web-2"))
         first, second = (fake_node.running(instance=f"shop/web-{n}").started_at for n in (1, 2))
         assert first < second
+
+
+def test_an_evicted_node_that_comes_back_with_its_power_starts_nothing_that_lives_elsewhere_now(
+    fake_node: Node,
+) -> None:
+    with fake_node.supervised() as book:
+        book.put(alone())
+        before = eventually(fake_node.running)
+    fake_node.engine.stop(before.name, 0)
+    fake_node.reported.clear()
+    with fake_node.supervised() as book:
+        eventually(lambda: fake_node.state() == "waiting")
+        book.apply(full=True, assignments=[])
+        eventually(lambda: fake_node.state() == "removed")
+    assert not fake_node.told, "it was started again"
 
 
 def test_what_crashes_waits_for_no_rank(fake_node: Node) -> None:
