@@ -88,7 +88,7 @@ def _one_shot(scene: Scene, hook: Hook, state: InstanceState) -> Step:
             return Step("backoff", wait=due)
         return Step(state, (Start(settings.name) if container else Create(settings, patient=state != "stopping"),))
     if container.state in RUNNING:
-        left = seconds_of(container.started_at) + hook.timeout - scene.seen.wall
+        left = hook.timeout - scene.seen.running_for(container)
         if left <= 0:
             return Step(state, (Stop(settings.name),))
         return Step(state, wait=scene.now + min(left, hook.timeout))

@@ -85,7 +85,7 @@ def _without_container(job: JobPlan, settings: ContainerSettings, seen: Seen, no
 def _under_way(job: JobPlan, name: str, container: ContainerState, seen: Seen, now: float) -> Step:
     if not job.timeout:
         return Step("running")
-    left = seconds_of(container.started_at) + job.timeout - seen.wall
+    left = job.timeout - seen.running_for(container)
     if left <= 0:
         return Step("stopping", (Stop(name),))
     return Step("running", wait=now + min(left, job.timeout))

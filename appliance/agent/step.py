@@ -8,6 +8,7 @@ from appliance.agent.memory import Memory
 from appliance.agent.record import Life, Record, Tries
 from appliance.engine.engine import ContainerSettings, ContainerState
 from appliance.model.instance import Assignment, InstanceState
+from appliance.model.moment import seconds_of
 
 RUNNING = ("running", "paused", "restarting")
 """States of a container whose program has not ended."""
@@ -84,7 +85,8 @@ class Seen:
     """`containers` by engine name; `memory` (also by `image_of`) and `unwell` (a probe says no) by engine name as well.
 
     `cold`: nothing of it ran when the agent started, and it was not started since. `wall`: seconds since 1970. `boot`
-    tells one run of the node from the next.
+    tells one run of the node from the next. `ran`: engine name → for how many seconds what runs has run, by a clock
+    that nobody sets, where that is known.
     """
 
     containers: Mapping[str, ContainerState]
@@ -95,6 +97,12 @@ class Seen:
     cold: bool = False
     wall: float = 0.0
     boot: str = ""
+    ran: Mapping[str, float] = field(default_factory=dict)
+
+    def running_for(self, container: ContainerState) -> float:
+        """Seconds since its start: where nothing better is known, by the engine's note of it and the node's clock."""
+        known = self.ran.get(container.name)
+        return self.wall - seconds_of(container.started_at) if known is None else known
 
     def remembered(self, name: str) -> Memory:
         return self.memory.get(name, Memory())

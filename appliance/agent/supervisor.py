@@ -29,6 +29,7 @@ from appliance.engine.container import INSTANCE_LABEL, ROOT_LABEL, NodePlaces, c
 from appliance.engine.engine import Engine, EngineEvent
 from appliance.errors import ApplianceError
 from appliance.model.instance import Assignment, InstanceStatus
+from appliance.model.service import Hooks
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Supervisor:
     """A component. `clock` counts seconds; only its differences matter.
 
     `boot` tells one run of the node from the next; `connected` says whether the link to a manager is up; `note` is told
-    what happens to instances.
+    what happens to instances; `age_of` gives the seconds since a process began, None : nobody knows.
     """
 
     name = "supervisor"
@@ -60,6 +61,7 @@ class Supervisor:
         connected: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         note: Callable[[str, News], None] = lambda instance, news: None,
+        age_of: Callable[[int], float | None] = lambda pid: None,
     ) -> None:
         self._book = book
         self._preparation = Preparation(images, self._brought)
@@ -69,6 +71,7 @@ class Supervisor:
         self._places = places
         self._node_id = node_id
         self._clock = clock
+        self._age_of = age_of
         self._observed = Observed(engine, places.root_id, clock)
         self._work = Work(engine, provision, self._observed, records, note)
         self._health = Health(engine, self.wake, clock)
@@ -248,8 +251,11 @@ class Supervisor:
     def _seen(self, assignment: Assignment) -> Seen:
         instance = assignment.instance
         prefix = container_name(self._places.root_id, instance, "")
+        containers = self._observed.containers(instance)
+        timed = containers.values() if assignment.job is not None or assignment.hooks != Hooks() else ()
+        ages = {each.name: self._age_of(each.pid) for each in timed if each.pid}
         return Seen(
-            self._observed.containers(instance),
+            containers,
             {name: memory for name, memory in self._observed.memory().items() if name.startswith(prefix)},
             self._health.unwell(instance),
             life=self._records.life(instance),
@@ -257,6 +263,7 @@ class Supervisor:
             cold=instance in self._cold,
             wall=time.time(),
             boot=self._boot,
+            ran={name: age for name, age in ages.items() if age is not None},
         )
 
     def _clear_leftovers(self, instance: str) -> None:

@@ -46,6 +46,14 @@ class ProcessMark:
         return not self.alive()
 
 
+def age_of(pid: int) -> float | None:
+    """Seconds since the process began, by a clock that nobody sets; None when there is no such process."""
+    mark = ProcessMark.of(pid)
+    if mark is None:
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - mark.started / os.sysconf("SC_CLK_TCK")
+
+
 def write_pid_file(path: Path, pid: int) -> None:
     mark = ProcessMark.of(pid)
     if mark is not None:

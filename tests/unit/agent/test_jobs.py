@@ -4,11 +4,16 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.agent.job_step import job_step
+from appliance.agent.plan import containers_of
 from appliance.agent.record import Records, Tries
+from appliance.agent.step import Seen
+from appliance.engine.engine import ContainerState
 from appliance.engine.fake import FakeEngine
 from appliance.model.instance import InstanceStatus
 from appliance.model.job import JobPlan
-from tests.unit.agent.node import COUNT, Node, eventually, job
+from appliance.model.moment import seconds_of
+from tests.unit.agent.node import COUNT, Node, eventually, job, places
 
 NAME = "shop/migrate-0"
 ONCE = JobPlan(type="once")
@@ -64,6 +69,23 @@ def test_a_job_that_takes_too_long_is_ended(node: Node) -> None:
         book.put(job(("sleep", "1000"), JobPlan(type="once", timeout=0.5)))
         told = _ended(node, "failed")
         assert "longer than 0.5 s" in told.message
+
+
+def test_a_clock_that_is_set_forward_ends_no_job(tmp_path: Path) -> None:
+    plan = JobPlan(type="once", timeout=60.0)
+    [settings] = containers_of(job(("sleep", "1000"), plan), places(tmp_path))
+    started = "2026-01-01T00:00:00Z"
+    container = ContainerState(id="1", name=settings.name, image_id="", labels={}, state="running", started_at=started)
+    an_hour_later = seconds_of(started) + 3600.0
+
+    def state(measured: float | None = None) -> str:
+        ran = {} if measured is None else {settings.name: measured}
+        seen = Seen({settings.name: container}, wall=an_hour_later, ran=ran)
+        return job_step(plan, "running", settings, seen, 0.0).state
+
+    assert state(59.0) == "running"
+    assert state(61.0) == "stopping"
+    assert state() == "stopping", "nothing but the clock is known"
 
 
 def test_a_cancelled_job_ends(node: Node) -> None:
