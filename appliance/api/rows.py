@@ -115,9 +115,17 @@ def _row(
         "generation": instance.generation,
     }
     row |= _observed(status)
+    if state == "unreachable" and node_status is not None:
+        row["message"] = _last_known(status, node_status)
     if refusal:
         row["message"] = f"it cannot be updated: {refusal.reason}" if binding else refusal.reason
     return row
+
+
+def _last_known(status: InstanceStatus | None, node: NodeStatus) -> str:
+    """`since` is when a manager last heard of the node, by that manager's clock."""
+    known = f"{status.state}, {'ready' if status.ready else 'not ready'}" if status else "nothing"
+    return f"last known: {known}; nothing was heard of it since {node.since}"
 
 
 def status_row(status: InstanceStatus, node: str) -> Row:
