@@ -176,6 +176,10 @@ def _components(
         inbox.put(lambda: peer_file.write(peers.peers))
         time_server.hear(peers)
 
+    def managers_changed(managers: tuple[str, ...]) -> None:
+        link.set_managers(map(_address, managers))
+        time_server.follow(managers)
+
     def take_news(news: DirectoryNews) -> None:
         directory.take(
             full=news.full,
@@ -242,7 +246,7 @@ def _components(
     following = Following(
         identity,
         partial(change_identity, layout),
-        lambda managers: link.set_managers(map(_address, managers)),
+        managers_changed,
     )
     office = Office(layout, package)
     reporter = Reporter(report)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from appliance.agent.assignments import AssignmentBook
 from appliance.agent.entry import EntryServer
 from appliance.agent.kept_sidecar import KeptSidecar
@@ -87,8 +89,16 @@ class TimeServer(KeptSidecar):
         self._data = layout.clock
         self._identity = identity
         self._image_id = f"sha256:{package.image('ntp').id}"
+        self._peers: Peers | None = None
+
+    def follow(self, managers: tuple[str, ...]) -> None:
+        """These (HOST:PORT) are the managers from now on."""
+        self._identity = msgspec.structs.replace(self._identity, managers=managers)
+        if self._peers is not None:
+            self.hear(self._peers)
 
     def hear(self, peers: Peers) -> None:
+        self._peers = peers
         if self._identity.clock == "host":
             return
         made = ntp.ntp(
