@@ -60,12 +60,27 @@ class EtcdStore:
                 for e in expect
             ],
         )
-        answer = self._channels.call(lambda channel: channel.kv.Txn, request)
+        answer, maybe_done = self._channels.attempt(
+            lambda channel: channel.kv.Txn, request, again=_may_be_repeated(operations, expect)
+        )
         if not answer.succeeded:
+            if maybe_done and (revision := self._done_at(operations)):
+                return revision
             raise Conflict(
                 "Somebody else changed it first.", where=_culprit(answer, expect), next="look again and retry"
             )
         return int(answer.header.revision)
+
+    def _done_at(self, operations: Sequence[Put | Delete]) -> int:
+        """The revision at which all of it was done together; 0 where it was not, or has been changed since."""
+        reads = [messages.RequestOp(request_range=messages.RangeRequest(key=each.key.encode())) for each in operations]
+        answer = self._channels.call(lambda channel: channel.kv.Txn, messages.TxnRequest(success=reads), again=True)
+        found = [next(iter(each.response_range.kvs), None) for each in answer.responses]
+        wanted = [each.value if isinstance(each, Put) else None for each in operations]
+        if [kv.value if kv is not None else None for kv in found] != wanted:
+            return 0
+        revisions = {int(kv.mod_revision) for kv in found if kv is not None}
+        return revisions.pop() if len(revisions) == 1 else 0
 
     def watch(self, prefix: str, after: int) -> "EtcdWatch":
         return EtcdWatch(self._channels, prefix, after)
@@ -157,6 +172,13 @@ class EtcdWatch:
             items.append(Delete(event.kv.key.decode()) if deleted else _entry(event.kv))
             self._after = max(self._after, int(event.kv.mod_revision))
         return Changes(self._after, tuple(items))
+
+
+def _may_be_repeated(operations: Sequence[Put | Delete], expect: Sequence[Expect]) -> bool:
+    """It cannot be done twice: the first time ends what it depends on. With a lease, whose it is would be unclear."""
+    puts = {each.key for each in operations if isinstance(each, Put)}
+    leased = any(isinstance(each, Put) and each.lease for each in operations)
+    return not leased and any(each.key in puts for each in expect)
 
 
 def _first_of(stream: Any) -> Any:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import grpc
@@ -17,6 +18,10 @@ from appliance.model.cluster import ETCD_NAME
 from appliance.store.etcd_messages import messages, stubs
 
 CALL_SECONDS = 5.0
+ATTEMPT_SECONDS = 1.0
+"""After which a call that may be made again is: what was on its way to a leader of etcd that died is lost."""
+LAST_SECONDS = 1.5
+"""What the last attempt has at least."""
 ASK_AGAIN = 2.0
 """Seconds between two questions to a member that is left out, and for which an answer is awaited."""
 
@@ -139,22 +144,30 @@ class EtcdChannels:
         """What a member answers. Raises StoreUnavailable or Refused.
 
         Another member is asked where the first has surely done nothing, or with `again`: when doing it twice is as good
-        as once. After two that did not answer in time no more are asked.
+        as once. Then it is asked anew every ATTEMPT_SECONDS, of one member after the other.
         """
-        candidates = self.candidates()
-        failure, late = None, 0
-        for channel in candidates if len(candidates) > 1 else candidates * 2:
+        return self.attempt(method_of, request, again=again)[0]
+
+    def attempt(
+        self, method_of: Callable[[EtcdChannel], Any], request: Any, *, again: bool = False
+    ) -> tuple[Any, bool]:
+        """As `call`, and whether it may have been done before as well."""
+        members = self.candidates()
+        over, maybe_done = time.monotonic() + CALL_SECONDS, False
+        for tries in count(1):
+            channel, left = members[(tries - 1) % len(members)], over - time.monotonic()
             try:
-                return method_of(channel)(request, timeout=CALL_SECONDS)
+                seconds = ATTEMPT_SECONDS if again and left > LAST_SECONDS + ATTEMPT_SECONDS else left
+                return method_of(channel)(request, timeout=seconds), maybe_done
             except (grpc.RpcError, StopIteration) as error:
-                failure, code = error, _code(error)
-            if code not in _DOES_NOT_SERVE:
+                failure = error
+            if _code(failure) not in _DOES_NOT_SERVE:
                 break
             self.leave_out(channel)
-            late += code is grpc.StatusCode.DEADLINE_EXCEEDED
-            if late > 1 or not (again or _did_nothing(failure)):
+            maybe_done = maybe_done or not _did_nothing(failure)
+            late = _code(failure) is grpc.StatusCode.DEADLINE_EXCEEDED
+            if (maybe_done and not again) or left < LAST_SECONDS or (not late and tries >= max(2, len(members))):
                 break
-        assert failure is not None, "there is always a member to ask"
         raise _error(failure, self.where) from failure
 
     def at(self, endpoint: str) -> EtcdChannel:

@@ -1,6 +1,7 @@
 """Members of etcd: what both the one in memory and real processes keep to, and how a store lives with several."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,11 +12,11 @@ import pytest
 from appliance.errors import Refused, StoreUnavailable, Unavailable
 from appliance.orchestrator.managers import Seen, loss
 from appliance.store.etcd import EtcdStore
-from appliance.store.etcd_channels import EtcdChannels
+from appliance.store.etcd_channels import ATTEMPT_SECONDS, EtcdChannels
 from appliance.store.etcd_members import EtcdMembership
 from appliance.store.membership import Member, Membership
 from appliance.store.memory_members import MemoryMembership
-from appliance.store.store import Delete, Entry, Put
+from appliance.store.store import Delete, Entry, Expect, Put
 from tests.lab.etcd import EtcdProcess
 from tests.lab.waiting import eventually
 
@@ -226,6 +227,38 @@ def test_a_store_goes_on_through_another_member_and_comes_back_to_its_own(proces
 
         eventually(back, timeout=20)
         store.commit([Delete("/x")])
+    finally:
+        store.close()
+
+
+def test_a_write_under_way_when_the_leader_of_etcd_hangs_is_done_once_another_leads(processes: Processes) -> None:
+    add(processes, "b")
+    add(processes, "c")
+    store = EtcdStore(EtcdChannels([processes.all[name].endpoint for name in "bca"]))
+    try:
+        first = store.commit([Put("/x", b"0")])
+        processes.all["a"].freeze()  # it has led from the beginning
+        assert store.commit([Put("/x", b"1")], [Expect("/x", first)]) > first
+        entry = store.get("/x")
+        assert entry is not None and entry.value == b"1"
+    finally:
+        processes.all["a"].thaw()
+        store.close()
+
+
+def test_a_write_that_was_done_although_no_answer_came_is_no_conflict(etcd: EtcdProcess) -> None:
+    store = EtcdStore(EtcdChannels([etcd.endpoint]))
+    try:
+        for number in range(3):
+            known = store.commit([Put("/x", b"0"), Put("/y", b"0")])
+            etcd.freeze()
+            thaw = threading.Timer(ATTEMPT_SECONDS * 1.2, etcd.thaw)
+            thaw.start()
+            value = str(number).encode()
+            revision = store.commit([Put("/x", value), Delete("/y")], [Expect("/x", known)])
+            assert store.get("/x") == Entry("/x", value, revision)
+            assert store.get("/y") is None
+            thaw.join()
     finally:
         store.close()
 
