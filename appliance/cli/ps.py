@@ -42,7 +42,14 @@ def command(service: str, here: bool, output: Format, root: Path) -> None:
 
 
 def instances_of(seen: dict[str, Any], service: str) -> list[dict[str, Any]]:
-    """Of what an agent knows: the instances of one service, or of all but the system's own."""
+    """Of what an agent knows: the instances of one service, or of all but the system's own.
+
+    Those of which it knows no more than that they are there are named on stderr.
+    """
+    for name in seen["damaged"]:
+        click.echo(
+            f"{name}: its assignment is damaged; what runs of it is left alone until a manager sends it", err=True
+        )
     rows: list[dict[str, Any]] = seen["instances"]
     return [row for row in rows if (row["service"] == service if service else row["service"] != "system")]
 

@@ -274,7 +274,9 @@ def _components(
     directory.subscribe(lambda _: balance.wake())
     names = node_sidecars.name_server(book, layout, identity, package, directory, lambda: balance.works)
     meter = Meter(engine, book, supervisor.statuses)
-    status_file = StatusFile(layout.agent_status, identity, link_state, supervisor.statuses, wishes.all)
+    status_file = StatusFile(
+        layout.agent_status, identity, link_state, supervisor.statuses, wishes.all, lambda: set(book.damaged)
+    )
     diary.subscribe(lambda page: link.say(DiaryPage(volume=page.volume, lost=page.lost, happenings=page.happenings)))
     wishes.subscribe(lambda now: link.say(Wishes(wishes=now)))
     local_socket = LocalSocket(layout.agent_socket, channels, status_file.seen, wish)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ NOT_BEFORE = 0.5
 
 
 class StatusFile:
-    """A component. `wake` after every change."""
+    """A component. `wake` after every change. `damaged`: instances whose assignment cannot be read."""
 
     name = "status file"
 
@@ -33,12 +33,14 @@ class StatusFile:
         link: Callable[[], LinkState],
         statuses: Callable[[], tuple[InstanceStatus, ...]],
         wishes: Callable[[], tuple[LocalWish, ...]] = tuple,
+        damaged: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._path = path
         self._identity = identity
         self._link = link
         self._statuses = statuses
         self._wishes = wishes
+        self._damaged = damaged
         self._written = -NOT_BEFORE
         self._loop = Loop("status file", self.cycle, interval=LOOK_AGAIN)
         self.wake = self._loop.wake
@@ -73,6 +75,7 @@ class StatusFile:
             "manager": link.manager,
             "connected": bool(link.manager),
             "version": VERSION,
+            "damaged": sorted(self._damaged()),
             "instances": sorted(rows, key=lambda row: str(row["instance"])),
         }
 

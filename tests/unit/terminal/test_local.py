@@ -43,6 +43,7 @@ class Node:
         self.root = root
         self.path = root / "run/appliance/agent.sock"
         self.wished: list[tuple[str, str, str]] = []
+        self.damaged: list[str] = []
         self._engine = FakeEngine({"a:1": Image("sha256:1")}, {**PROGRAMS, "echo": echo})
         self._engine.create(ContainerSettings(name="web", image="a:1", labels={}, command=("sleep", "100")))
         self._engine.start("web")
@@ -57,7 +58,7 @@ class Node:
         return self._engine.logs("web", follow=request.follow, tail=request.tail)
 
     def _state(self) -> dict[str, Any]:
-        return {"name": "n2", "manager": "", "instances": [ROW, ROW | {"service": "system"}]}
+        return {"name": "n2", "manager": "", "damaged": self.damaged, "instances": [ROW, ROW | {"service": "system"}]}
 
     def _wish(self, instance: str, action: Action, who: str) -> LocalWish:
         self.wished.append((instance, action, who))
@@ -105,6 +106,11 @@ def test_where_no_manager_listens_the_node_lists_its_instances_and_says_so(node:
     result = node.run("ps", "-o", "json")
     assert json.loads(result.stdout) == [ROW]
     assert result.stderr == "node n2 answers by itself: no manager reachable\n"
+
+
+def test_an_instance_whose_assignment_is_damaged_is_named(node: Node) -> None:
+    node.damaged.append("shop/db-0")
+    assert "shop/db-0: its assignment is damaged" in node.run("ps").stderr
 
 
 def test_a_stop_is_taken_by_the_node_in_the_name_of_who_asked(node: Node) -> None:
