@@ -4,13 +4,14 @@ const GOOD = new Set(["ready", "running", "healthy", "live", "finished", "succee
 const BAD = new Set(["unknown", "unreachable", "failed", "degraded", "broken", "crashed", "late"]);
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-export function draw({ cluster, nodes, services, instances, jobs, events, certificates }, filter) {
+export function draw({ cluster, managers, nodes, services, instances, jobs, events, certificates }, filter) {
   byId("cluster-name").textContent = cluster.name || "appliance";
   document.title = `${cluster.name || "appliance"} · ${cluster.state}`;
   byId("cluster-state").replaceWith(badge(cluster.state, "cluster-state"));
   byId("footer").textContent = `appliance ${cluster.version} · times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
-  drawTotals(nodes, services, instances, certificates);
-  table("nodes", NODES, nodes, "No nodes yet.");
+  drawTotals(cluster, managers, nodes, services, instances, certificates);
+  const nodesAndManagers = nodes.map((row) => ({ ...row, manager: managers.find((one) => one.node === row.name) }));
+  table("nodes", NODES, nodesAndManagers, "No nodes yet.");
   table("services", SERVICES, services, "No services yet: appliance apply FILE --wait");
   table("jobs", JOBS, jobs, "No jobs.");
   byId("jobs-section").hidden = !jobs.length;
@@ -23,7 +24,7 @@ export function draw({ cluster, nodes, services, instances, jobs, events, certif
 const NODES = [
   ["Name", (row) => strong(row.name)],
   ["State", (row) => stateOf(row.state, row.message)],
-  ["Roles", (row) => row.roles.join(", ")],
+  ["Manager", (row) => managerOf(row.manager)],
   ["Address", (row) => code(row.address)],
   ["CPU", (row) => (row.cpu ? row.cpu / 1000 : "–")],
   ["Memory", (row) => (row.memory ? `${(row.memory / 2 ** 30).toFixed(1)} GiB` : "–")],
@@ -64,10 +65,22 @@ function instanceState(row) {
   return row.kind === "deploy" && row.state === "running" && !row.ready ? "not ready" : row.state;
 }
 
-function drawTotals(nodes, services, instances, certificates) {
+function serves(manager) {
+  return manager.alive && manager.etcd === "healthy";
+}
+
+// How its etcd is; the leader says so.
+function managerOf(manager) {
+  if (!manager) return "–";
+  const state = badge(manager.alive || manager.etcd !== "healthy" ? manager.etcd : "unreachable");
+  return manager.leader ? element("span", {}, state, " leads") : state;
+}
+
+function drawTotals(cluster, managers, nodes, services, instances, certificates) {
   const lasting = instances.filter((row) => row.kind === "deploy");
   const ready = lasting.filter((row) => row.ready && row.state === "running").length;
   const figures = [
+    ["Managers", element("span", { title: cluster.advice }, `${managers.filter(serves).length} / ${managers.length}`)],
     ["Nodes ready", `${nodes.filter((row) => row.state === "ready").length} / ${nodes.length}`],
     ["Services", `${services.length}`],
     ["Instances ready", `${ready} / ${lasting.length}`],
