@@ -11,7 +11,7 @@ from appliance.model.moment import text_of_seconds
 from appliance.model.node import NodeSpec
 from appliance.security.ca import validity_of
 from appliance.security.ssh import key_fingerprint
-from appliance.store.state import State
+from appliance.store.state import State, held_certificates
 from appliance.store.store import Put
 
 _FOR = {
@@ -33,7 +33,7 @@ class Stolen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def routes(context: Context) -> list[Route]:
     def listing(_: Call) -> object:
-        return certificate_rows(context.state, context.ca_pem, context.clock())
+        return certificate_rows(context.state, context.ca_pem(), context.clock())
 
     def revoke(call: Call) -> object:
         return revoke_node(context, call.data(Stolen).node)
@@ -77,7 +77,7 @@ def certificate_rows(state: State, ca: str, now: float) -> list[Row]:
     """One row per certificate, those that end first on top. `now`: seconds since the epoch."""
     names = {node.id: node.name for node in state.nodes.all().values()}
     found = [("authority", "the cluster", validity_of(ca.encode()))]
-    found += [(each.use, names[each.node], each.validity) for each in state.held.all().values() if each.node in names]
+    found += [(each.use, names[each.node], each.validity) for each in held_certificates(state)]
     for issued in state.certificates.all().values():
         found.append(("entry", issued.host or "any host", validity_of(issued.certificate.encode())))
     return [_row(*each, now) for each in sorted(found, key=lambda each: each[2].over)]

@@ -14,7 +14,7 @@ def routes(context: Context) -> list[Route]:
         trouble = store_trouble(context.store)
         etcd = dict.fromkeys(context.etcd_states(), trouble) if trouble else context.etcd_states()
         shown = cluster_status(context.state, context.version, context.leader(), etcd, context.clocks.of)
-        rows = certificate_rows(context.state, context.ca_pem, context.clock())
+        rows = certificate_rows(context.state, context.ca_pem(), context.clock())
         return {**shown, "certificates": certificate_summary(rows)}
 
     def instances(call: Call) -> object:
@@ -27,7 +27,7 @@ def routes(context: Context) -> list[Route]:
         return {"state": "up", "version": context.version, "revision": context.state.copy.revision}
 
     def authority(_: Call) -> object:
-        return Answer(context.ca_pem, content_type="application/x-pem-file")
+        return Answer(context.ca_pem(), content_type="application/x-pem-file")
 
     def why(call: Call) -> object:
         return with_complaints(context, explain(context.state, call.path["thing"]))

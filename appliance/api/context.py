@@ -39,12 +39,13 @@ class Context:
     `members` looks at etcd's members now and may take seconds; `etcd_states` is what the last look found of each
     manager. `probe` has nodes (by id) measure the overlay, and takes seconds. `seal` closes secrets before they reach
     the store. `bundle_images` holds the references of the images inside the package (``appliance/nginx:0.1.0``).
+    `ca_pem`: certificates of the authorities for TLS, whoever signs first.
     """
 
     state: State
     store: Store
     version: str
-    ca_pem: str
+    ca_pem: Callable[[], str]
     leader: Callable[[], str]
     bundle_images: frozenset[str]
     join: Callable[[JoinRequest], JoinAnswer]

@@ -181,6 +181,8 @@ def forget(context: Context, node: NodeSpec) -> Row:
             state.diaries.delete(node.id),
             Delete(f"{keys.NUMBERS}{node.number}"),
             *revoked.values(),
+            state.node_trust.delete(node.id),
+            state.manager_trust.delete(node.id),
             *(state.held.delete(name) for name, _ in state.held.below(f"{node.id}/")),
         ],
         [state.nodes.unchanged(node.id)],

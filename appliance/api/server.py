@@ -28,6 +28,7 @@ from appliance.api import (
     nodes,
     openapi,
     problems,
+    rotation,
     secrets,
     services,
     time_servers,
@@ -77,6 +78,7 @@ def all_routes(context: Context) -> list[Route]:
         *certificates.routes(context),
         *backups.routes(context),
         *adoption.routes(context),
+        *rotation.routes(context),
     ]
     return [*found, *openapi.routes(context.version, found)]
 

@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "image": ("image", "Load, list and remove images"),
     "vip": ("vip", "Add, list and remove virtual addresses"),
     "secret": ("secret", "Set, list and remove the secrets of services"),
-    "certificate": ("certificate", "List certificates, revoke keys that were stolen"),
+    "certificate": ("certificate", "List certificates, revoke stolen keys, replace the authorities"),
     "token": ("token", "Make, list and revoke join tokens"),
     "backup": ("backup", "Make, list, try out and restore backups"),
     "docs": ("docs", "Print the manual of this version"),

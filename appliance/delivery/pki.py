@@ -3,6 +3,8 @@
 pki/ca.crt            the cluster's authority for TLS, on every node
 pki/ca.key            its key, on managers; like ssh-ca, never inside a folder that a sidecar can see
 pki/ssh-ca, .pub      the authority that signs the link's certificates, on managers
+pki/ssh-ca-old        the authority before, and link/user-old.crt of it, while they are replaced
+pki/etcd-believes     fingerprints of the authorities that etcd was started with, once they were replaced
 pki/link/revoked      keys of managers and nodes that this node lets in no more
 pki/link/             host.key and host.crt: this node towards managers; user.key and user.crt: this manager
                       towards nodes; authority.pub: who signs both
@@ -22,7 +24,16 @@ from appliance.host.files import sync_folder, write_atomic, write_if_changed
 from appliance.host.layout import Layout
 from appliance.model.certificate import USUAL_LIFE, HeldCertificate, Use, Validity
 from appliance.model.cluster import ETCD_NAME
-from appliance.security.ca import KeyPair, addresses_of, is_issued_by, issue, make_ca, renew, validity_of
+from appliance.security.ca import (
+    KeyPair,
+    addresses_of,
+    certificate_of,
+    is_issued_by,
+    issue,
+    make_ca,
+    renew,
+    validity_of,
+)
 from appliance.security.key_text import is_whole
 from appliance.security.ssh import (
     issue_host_certificate,
@@ -37,7 +48,7 @@ from appliance.security.ssh import (
 LEAVES: dict[Use, str] = {"etcd": "etcd/etcd", "page": "web/web", "client": "client/client"}
 """A manager's own certificates for TLS, without what is behind the dot."""
 COPIES = ("etcd/ca.crt", "client/ca.crt")
-"""Of the authority's certificate."""
+"""Of the authorities' certificates (`ca.crt`)."""
 
 _REMEDY = "on an agent, join again; on a manager, restore the file from a backup"
 
@@ -74,6 +85,8 @@ def make_cluster_keys(
     return authority.certificate
 
 
+BETWEEN = ("etcd-believes", "link/user-old.crt", "ssh-ca-old")
+"""What a manager has of the authorities before, while they are replaced."""
 SHARED = ("ca.key", "ssh-ca", "ssh-ca.pub", "seal.key")
 """What all managers of a cluster have alike, beside the authority's certificate."""
 
@@ -104,7 +117,7 @@ def make_manager_keys(
     client = issue(authority, f"manager {node_id}", now, client=True, life=life)
     _write_pair(layout.pki / LEAVES["client"], client)
     for copy in COPIES:
-        write_atomic(layout.pki / copy, authority.certificate, mode=0o644)
+        write_atomic(layout.pki / copy, read_authority(layout), mode=0o644)
     key, public = make_ssh_key()
     certificate = issue_user_certificate(read_ssh_authority(layout), public, node_id, now, life)
     write_atomic(layout.pki / "link/user.key", key)
@@ -116,7 +129,7 @@ def drop_manager_keys(layout: Layout) -> None:
     """Afterwards this node can sign, unseal and reach etcd no more; that it can sign ends last."""
     for folder in ("client", "etcd", "web"):
         shutil.rmtree(layout.pki / folder, ignore_errors=True)
-    for name in ("link/user.key", "link/user.crt", *reversed(SHARED)):
+    for name in ("link/user.key", "link/user.crt", *BETWEEN, *reversed(SHARED)):
         (layout.pki / name).unlink(missing_ok=True)
     sync_folder(layout.pki)
 
@@ -147,12 +160,15 @@ def renew_due(layout: Layout, now: float, life: float | None = None) -> set[Use]
         certificate = renew(authority, pair, now, life or good.life or USUAL_LIFE).certificate
         write_atomic(layout.pki / f"{name}.crt", certificate, mode=0o644)
         renewed.add(use)
-    return renewed | _renew_user(layout, now, life)
+    renewed |= _renew_user(layout, "ssh-ca", "user.crt", now, life)
+    if (layout.pki / "ssh-ca-old").exists():
+        renewed |= _renew_user(layout, "ssh-ca-old", "user-old.crt", now, life)
+    return renewed
 
 
-def _renew_user(layout: Layout, now: float, life: float | None) -> set[Use]:
-    authority = read_ssh_authority(layout)
-    path = layout.pki / "link/user.crt"
+def _renew_user(layout: Layout, signer: str, name: str, now: float, life: float | None) -> set[Use]:
+    authority = _read(layout.pki / signer).decode()
+    path = layout.pki / "link" / name
     text = _read(path).decode()
     known = read_certificate(text)
     if known.validity.due_in(now) > 0 and known.authority == public_key_of(authority):
@@ -234,13 +250,23 @@ def write_authority(layout: Layout, certificate: bytes) -> None:
 
 
 def read_authority(layout: Layout) -> bytes:
-    """The cluster's CA certificate (PEM). Raises LocalStateDamaged."""
+    """The certificates of the cluster's authorities for TLS (PEM), whoever signs first. Raises LocalStateDamaged."""
     return _read(layout.pki / "ca.crt")
 
 
 def read_authority_pair(layout: Layout) -> KeyPair:
-    """The cluster's CA with its key, on a manager. Raises LocalStateDamaged."""
-    return KeyPair(_read(layout.pki / "ca.crt"), _read(layout.pki / "ca.key"))
+    """The authority for TLS that signs now, with its key, on a manager. Raises LocalStateDamaged."""
+    key = _read(layout.pki / "ca.key")
+    try:
+        return KeyPair(certificate_of(key, _read(layout.pki / "ca.crt")), key)
+    except ValueError as error:
+        raise LocalStateDamaged(
+            "The key of the cluster's authority does not belong to its certificate.",
+            where=str(layout.pki / "ca.key"),
+            why=str(error),
+            next="restore both from a backup",
+            page="certificates",
+        ) from error
 
 
 def read_host_keys(layout: Layout) -> LinkKeys:
@@ -251,6 +277,13 @@ def read_host_keys(layout: Layout) -> LinkKeys:
 def read_user_keys(layout: Layout) -> LinkKeys:
     """This manager towards nodes. Raises LocalStateDamaged."""
     return _link_keys(layout, "user")
+
+
+def read_user_certificates(layout: Layout) -> tuple[str, ...]:
+    """What this manager shows to nodes, one after the other: while the authorities change, one of each. Raises
+    LocalStateDamaged."""
+    old = layout.pki / "link/user-old.crt"
+    return read_user_keys(layout).certificate, *((old.read_text(),) if old.exists() else ())
 
 
 def read_leaf(layout: Layout, use: Use) -> KeyPair:

@@ -12,6 +12,7 @@ import msgspec
 from appliance.errors import LinkDown
 from appliance.link.comparison import Comparison
 from appliance.link.messages import (
+    Believes,
     DiaryPage,
     DiaryTaken,
     Echo,
@@ -34,7 +35,7 @@ ANSWER = 4.0
 """Seconds after a heartbeat without an echo, from which on a manager counts as one that does not answer."""
 
 
-Standing = Held | Wishes | DiaryPage
+Standing = Held | Wishes | DiaryPage | Believes
 """Messages that each say all there is to say of their kind."""
 
 

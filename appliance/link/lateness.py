@@ -5,7 +5,7 @@ from collections.abc import Callable
 from appliance.loop import Loop
 from appliance.model.certificate import HeldCertificate
 from appliance.model.moment import text_of_seconds
-from appliance.store.state import State
+from appliance.store.state import State, held_certificates
 
 LOOK_AGAIN = 30.0
 
@@ -29,9 +29,8 @@ class Lateness:
         self._loop.stop()
 
     def cycle(self) -> None:
-        nodes, now = self._state.nodes.all(), self._clock()
-        held = self._state.held.all()
-        late = {name: each for name, each in held.items() if each.node in nodes and each.validity.is_late(now)}
+        now = self._clock()
+        late = {each.name: each for each in held_certificates(self._state) if each.validity.is_late(now)}
         for name in sorted(late.keys() - self._told):
             self._tell(late[name].node, _sentence(late[name], now))
         self._told = set(late)

@@ -21,6 +21,7 @@ from asyncssh.public_key import SSHOpenSSHCertificate
 
 from appliance.errors import LinkDown
 from appliance.link.messages import (
+    Believes,
     ChannelRequest,
     DiaryPage,
     DiaryTaken,
@@ -146,6 +147,7 @@ class ManagerLink:
         on_held: Callable[[str, Held], None] | None = None,
         on_wishes: Callable[[str, Wishes], None] | None = None,
         on_diary: Callable[[str, DiaryPage], None] | None = None,
+        on_believes: Callable[[str, Believes], None] | None = None,
         forward_registry: Callable[[str], bool] = lambda node_id: True,
     ) -> None:
         self.loop = asyncio.new_event_loop()
@@ -162,6 +164,7 @@ class ManagerLink:
         self._on_held = on_held
         self._on_wishes = on_wishes
         self._on_diary = on_diary
+        self._on_believes = on_believes
         self._forward_registry = forward_registry
         self._nodes: dict[str, _Node] = {}
         self._lock = threading.Lock()
@@ -373,6 +376,9 @@ class ManagerLink:
             case Held():
                 if self._on_held is not None:
                     self._on_held(node_id, message)
+            case Believes():
+                if self._on_believes is not None:
+                    self._on_believes(node_id, message)
             case Wishes():
                 if self._on_wishes is not None:
                     self._on_wishes(node_id, message)

@@ -75,6 +75,13 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
     vips: tuple[str, ...]
 
 
+class Believes(msgspec.Struct, frozen=True, kw_only=True, tag="believes"):
+    """Whom the node lets in: public keys of the link's authorities; and who signed the certificate that it shows."""
+
+    authorities: tuple[str, ...]
+    signed_by: str
+
+
 class Wishes(msgspec.Struct, frozen=True, kw_only=True, tag="wishes"):
     """What people on the node asked of its instances and no manager has heard yet; none before the first of these."""
 
@@ -214,7 +221,7 @@ class Demotion(Picture, frozen=True, kw_only=True, tag="demotion"):
     dial: Dial = "agent"
 
 
-FromAgent = Hello | Report | Heartbeat | Held | Wishes | DiaryPage
+FromAgent = Hello | Report | Heartbeat | Held | Wishes | DiaryPage | Believes
 FromManager = (
     Orders
     | Peers

@@ -14,12 +14,13 @@ from typing import Protocol
 import msgspec
 
 from appliance.link.admission import why_no_node
-from appliance.link.messages import Picture, Trust
+from appliance.link.messages import Believes, Picture, Trust
 from appliance.loop import Loop
 from appliance.model.certificate import USUAL_LIFE, HeldCertificate, Validity
+from appliance.model.rotation import NodeTrust
 from appliance.model.stamp import Stamp
 from appliance.security.ssh import LinkCertificate, key_fingerprint, read_certificate
-from appliance.store.state import State, record_held
+from appliance.store.state import State, await_copy, record_held
 from appliance.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class TrustDispatch:
         self._authorities = authorities
         self._clock = clock
         self._sent: dict[str, Trust] = {}
+        self._said: dict[str, NodeTrust] = {}
         self._given: dict[str, LinkCertificate] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle, interval=LOOK_AGAIN)
@@ -92,6 +94,12 @@ class TrustDispatch:
             self._given.pop(node_id, None)
         self._loop.wake()
 
+    def believes(self, node_id: str, message: Believes) -> None:
+        """The link's callback."""
+        with self._lock:
+            self._said[node_id] = NodeTrust(node=node_id, authorities=message.authorities, signed_by=message.signed_by)
+        self._loop.wake()
+
     def why_not(self, certificate: LinkCertificate) -> str:
         """Why whoever shows this is not let in; "" where it is."""
         node, revoked = self._state.nodes.get(certificate.name), self._state.revoked.all()
@@ -106,13 +114,25 @@ class TrustDispatch:
             shown = self._outlet.certificate_of(node_id)
             if shown is None:
                 continue
-            if why := self.why_not(shown):
+            with self._lock:
+                latest = self._given.get(node_id, shown)
+            if why := self.why_not(latest):
                 log.warning("the link to %s is ended: %s", node_id, why)
                 self._outlet.cut(node_id)
                 continue
             if node_id in followers:
                 due.append(self._bring_up_to_date(node_id, shown, stamp))
+        self._write_down()
         return min(due, default=None)
+
+    def _write_down(self) -> None:
+        """What nodes have said of whom they believe."""
+        with self._lock:
+            said, self._said = self._said, {}
+        table, nodes = self._state.node_trust, self._state.nodes.all()
+        news = [trust for name, trust in said.items() if name in nodes and table.get(name) != trust]
+        if news:
+            await_copy(self._state.copy, self._store.commit([table.put(trust.node, trust) for trust in news]))
 
     def _bring_up_to_date(self, node_id: str, shown: LinkCertificate, stamp: Stamp) -> float:
         authorities = self._authorities()

@@ -68,10 +68,11 @@ class EntryCertificates:
         term = self._term()
         if term is None:
             return None
-        commit_as_leader(self._store, self._state.copy, term, list(self._changes()))
-        return min((self._due_in(known) for known in self._state.certificates.all().values()), default=None)
+        signer = self._authority()
+        commit_as_leader(self._store, self._state.copy, term, list(self._changes(signer)))
+        return min((self._due_in(known, signer) for known in self._state.certificates.all().values()), default=None)
 
-    def _changes(self) -> Iterator[Change]:
+    def _changes(self, signer: KeyPair) -> Iterator[Change]:
         table, wanted = self._state.certificates, issued_hosts(self._state)
         for name, known in table.all().items():
             if known.host not in wanted:
@@ -79,21 +80,21 @@ class EntryCertificates:
         for host, addresses in wanted.items():
             name = host or ANY_HOST
             issued = table.get(name)
-            if issued is None or issued.addresses != addresses or not self._due_in(issued):
+            if issued is None or issued.addresses != addresses or not self._due_in(issued, signer):
                 log.info("a certificate for %s is issued", host or ", ".join(addresses))
-                yield Change((table.put(name, self._issue(host, addresses)),))
+                yield Change((table.put(name, self._issue(signer, host, addresses)),))
 
-    def _due_in(self, issued: IssuedCertificate) -> float:
+    def _due_in(self, issued: IssuedCertificate, signer: KeyPair) -> float:
         """Seconds; 0 also where another authority signs by now."""
         certificate = issued.certificate.encode()
-        if not is_issued_by(certificate, self._authority().certificate):
+        if not is_issued_by(certificate, signer.certificate):
             return 0.0
         return validity_of(certificate).due_in(self._clock())
 
-    def _issue(self, host: str, addresses: tuple[str, ...]) -> IssuedCertificate:
+    def _issue(self, signer: KeyPair, host: str, addresses: tuple[str, ...]) -> IssuedCertificate:
         names, cluster = () if addresses else (host,), self._state.cluster()
         pair = issue(
-            self._authority(),
+            signer,
             host[:64] or "entry",
             self._clock(),
             names=names,

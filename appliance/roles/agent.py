@@ -39,6 +39,7 @@ from appliance.link.agent_end import AgentLink, LinkState
 from appliance.link.door import NodeKeys
 from appliance.link.fence import Fence
 from appliance.link.messages import (
+    Believes,
     Demotion,
     DiaryPage,
     DirectoryNews,
@@ -80,6 +81,7 @@ from appliance.roles.promotion import Office, lost_member
 from appliance.roles.signals import Signals
 from appliance.roles.status_file import StatusFile
 from appliance.roles.vip_sidecar import vip_keeper
+from appliance.security.ssh import read_certificate
 from appliance.sidecars import ntp
 from appliance.terminal.local import LocalSocket
 
@@ -193,7 +195,11 @@ def _components(
         pki.write_trust(layout, news.authorities, news.certificate, news.revoked)
         if "manager" not in identity.roles:  # a manager has it from the store
             pki.write_authority(layout, news.ca.encode())
-        link.use(_node_keys(layout))
+        use(_node_keys(layout))
+
+    def use(keys: NodeKeys) -> None:
+        link.use(keys)
+        link.say(_believes(keys))
 
     def received(message: Picture) -> None:
         match message:
@@ -243,6 +249,7 @@ def _components(
         on_skew=lambda skew: clock_feed.tell(skew, time.time()),
         overlay=checkup.bad,
     )
+    link.say(_believes(_node_keys(layout)))
     following = Following(
         identity,
         partial(change_identity, layout),
@@ -342,6 +349,10 @@ def _node_keys(layout: Layout) -> NodeKeys:
     keys = pki.read_host_keys(layout)
     lines = (" ".join(line.split()[:2]) for line in keys.authority.splitlines())
     return NodeKeys(tuple(lines), keys.key, keys.certificate, pki.read_revoked(layout))
+
+
+def _believes(keys: NodeKeys) -> Believes:
+    return Believes(authorities=keys.authorities, signed_by=read_certificate(keys.certificate).authority)
 
 
 def _address(text: str) -> tuple[str, int]:

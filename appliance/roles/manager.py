@@ -4,6 +4,7 @@ import logging
 import secrets
 import socket
 import time
+from pathlib import Path
 
 from appliance import VERSION
 from appliance.api.certificates import certificate_rows, certificate_summary
@@ -26,6 +27,7 @@ from appliance.delivery.package import Package
 from appliance.delivery.refill import refill
 from appliance.delivery.renewal import Renewal
 from appliance.delivery.restored_state import restored
+from appliance.delivery.rotating import Rotating
 from appliance.errors import LocalStateDamaged, StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.adoption import Adoption, Hold
@@ -62,8 +64,9 @@ from appliance.orchestrator.gates import gates
 from appliance.orchestrator.jobs_controller import Jobs
 from appliance.orchestrator.managers_controller import Managers
 from appliance.orchestrator.virtual_controller import Addresses
-from appliance.roles.authorities import authorities_of
+from appliance.roles.authorities import AuthorityFiles
 from appliance.roles.dialling import Dialling
+from appliance.roles.etcd_start import start_etcd_anew
 from appliance.roles.manager_nodes import ManagerNodes
 from appliance.roles.own_member import OwnMemberCare, endpoints
 from appliance.roles.rehearsal import rehearse_apart
@@ -117,6 +120,14 @@ def credentials(layout: Layout) -> Credentials:
     """By what this manager talks to etcd."""
     client = pki.read_leaf(layout, "client")
     return Credentials(pki.read_authority(layout), client.certificate, client.key)
+
+
+def start_etcd(layout: Layout, identity: NodeIdentity) -> None:
+    # Only a rotation needs the engine, and its library takes memory.
+    from appliance.engine.docker import DockerEngine
+
+    engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
+    start_etcd_anew(engine, layout.root_id, identity.number)
 
 
 def _wait_for(store: Store, address: str, signals: Signals) -> bool:
@@ -207,6 +218,7 @@ def _components(
         reports.wake()
         addresses.wake()
         managers.wake()
+        rotating.wake()
 
     def released() -> None:
         lead_changed()
@@ -276,13 +288,20 @@ def _components(
         if "client" in uses:
             channels.prove(credentials(layout))
         if "user" in uses:
-            changed = pki.read_user_keys(layout)
-            link.use(changed.key, (changed.certificate,))
+            link.use(pki.read_user_keys(layout).key, pki.read_user_certificates(layout))
+        rotating.wake()
 
-    link_keys, authorities = pki.read_user_keys(layout), authorities_of(layout, time.time)
+    def other_authorities() -> None:
+        authorities.read()
+        channels.prove(credentials(layout))
+        renewal.wake()
+        certificates.wake()
+        trust.wake()
+
+    authorities = AuthorityFiles(layout, time.time)
     link = ManagerLink(
-        key=link_keys.key,
-        certificates=(link_keys.certificate,),
+        key=pki.read_user_keys(layout).key,
+        certificates=pki.read_user_certificates(layout),
         why_not=lambda certificate: trust.why_not(certificate),
         address=identity.address,
         port=LINK_PORT,
@@ -296,6 +315,7 @@ def _components(
         on_held=holders.heard,
         on_wishes=wishes.heard,
         on_diary=lambda node_id, page: diaries.heard(node_id, page),
+        on_believes=lambda node_id, message: trust.believes(node_id, message),
         # On a manager's own loopback a registry listens already.
         forward_registry=lambda node_id: (node := state.nodes.get(node_id)) is None or "manager" not in node.roles,
     )
@@ -303,8 +323,11 @@ def _components(
     lateness = Lateness(
         state, lambda node, text: events.add([Draft("certificate", node, text, "warning", node)]), time.time
     )
-    trust = TrustDispatch(state, store, link, lambda: authorities, time.time)
+    trust = TrustDispatch(state, store, link, lambda: authorities.now, time.time)
     renewal = Renewal(layout, identity.id, state, store, renewed, time.time)
+    rotating = Rotating(
+        layout, identity.id, store, state, adoption.term, seal, lambda: start_etcd(layout, identity), other_authorities
+    )
     outlet = Hold(link, adoption.held)
     tellings = (
         peers_telling(state, link),
@@ -324,7 +347,7 @@ def _components(
         return entry.value.decode() if entry else ""
 
     def certificates_now() -> Row:
-        return certificate_summary(certificate_rows(state, authorities.ca, time.time()))
+        return certificate_summary(certificate_rows(state, authorities.now.ca, time.time()))
 
     backups = Backups(state, store, layout, identity, lambda path: rehearse_apart(layout, path))
     joiner = Joiner(state, store, layout, time.time)
@@ -332,7 +355,7 @@ def _components(
         state=state,
         store=store,
         version=VERSION,
-        ca_pem=authorities.ca,
+        ca_pem=lambda: authorities.now.ca,
         leader=leader,
         bundle_images=frozenset(image.reference for image in package.images()),
         join=joiner.join,
@@ -382,6 +405,7 @@ def _components(
             reports,
             wishes,
             renewal,
+            rotating,
             lateness,
             diaries,
             link,

@@ -108,6 +108,20 @@ def one_certificate(text: bytes) -> bytes:
     return x509.load_pem_x509_certificate(text).public_bytes(Encoding.PEM)
 
 
+def certificates_in(text: bytes) -> list[bytes]:
+    """The certificates in PEM text, one by one. Raises ValueError where there is none."""
+    return [each.public_bytes(Encoding.PEM) for each in x509.load_pem_x509_certificates(text)]
+
+
+def certificate_of(key: bytes, certificates: bytes) -> bytes:
+    """That of these (PEM) which belongs to the private key. Raises ValueError where none does."""
+    public = load_pem_private_key(key, None).public_key()
+    for each in x509.load_pem_x509_certificates(certificates):
+        if each.public_key() == public:
+            return each.public_bytes(Encoding.PEM)
+    raise ValueError("none of the certificates belongs to the key")
+
+
 def validity_of(certificate: bytes) -> Validity:
     """Of the first certificate in PEM text. Raises ValueError where there is none."""
     read = x509.load_pem_x509_certificate(certificate)

@@ -16,6 +16,7 @@
 /appliance/autoscale/SERVICE/DEPLOY                Autoscaled       orchestrator
 /appliance/certificates/HOST                       IssuedCertificate  the leader
 /appliance/virtual/SERVICE/DEPLOY                   VirtualAddress   orchestrator
+/appliance/rotation                                Rotation         API, the leader
 /appliance/revoked/FINGERPRINT                     RevokedKey       API
 /appliance/vips/ADDRESS                            Vip              API
 /appliance/jobs/SERVICE/JOB                        JobState         orchestrator
@@ -27,6 +28,8 @@
 /appliance/status/instances/SERVICE/DEPLOY-INDEX   InstanceStatus   the manager that the node follows
 /appliance/status/certificates/NODE/USE            HeldCertificate  the manager that issued it
 /appliance/diaries/ID                              NodeDiary        the manager with the node's link
+/appliance/status/trust/NODE                       NodeTrust        any manager with the node's link
+/appliance/status/authorities/NODE                 ManagerTrust     that manager
 /appliance/status/vips/ADDRESS                     VipStatus        the leading manager
 /appliance/backup-plan                             BackupPlan       API
 /appliance/status/backups/ID                       BackupStatus     the manager with this node's id
@@ -51,6 +54,7 @@ OUTCOMES = ROOT + "outcomes/"
 AUTOSCALE = ROOT + "autoscale/"
 CERTIFICATES = ROOT + "certificates/"
 VIRTUAL = ROOT + "virtual/"
+ROTATION = ROOT + "rotation"
 REVOKED = ROOT + "revoked/"
 VIPS = ROOT + "vips/"
 JOBS = ROOT + "jobs/"
@@ -60,6 +64,8 @@ BINDINGS = ROOT + "bindings/"
 REFUSALS = ROOT + "refusals/"
 NODE_STATUS = ROOT + "status/nodes/"
 INSTANCE_STATUS = ROOT + "status/instances/"
+NODE_TRUST = ROOT + "status/trust/"
+MANAGER_TRUST = ROOT + "status/authorities/"
 HELD = ROOT + "status/certificates/"
 DIARIES = ROOT + "diaries/"
 VIP_STATUS = ROOT + "status/vips/"

@@ -20,6 +20,7 @@ from appliance.model.instance import Binding, Instance, InstanceStatus, Refusal
 from appliance.model.job import JobRun, JobState
 from appliance.model.manager import Alive
 from appliance.model.node import NodeSpec, NodeStatus
+from appliance.model.rotation import ManagerTrust, NodeTrust, Rotation
 from appliance.model.secret import Secret
 from appliance.model.service import Autoscaled, Revision, Rollout, ServiceHead
 from appliance.model.session import LoginSession
@@ -126,6 +127,8 @@ class State:
         self.autoscale = Table(copy, keys.AUTOSCALE, Autoscaled)
         self.certificates = Table(copy, keys.CERTIFICATES, IssuedCertificate)
         self.revoked = Table(copy, keys.REVOKED, RevokedKey)
+        self.node_trust = Table(copy, keys.NODE_TRUST, NodeTrust)
+        self.manager_trust = Table(copy, keys.MANAGER_TRUST, ManagerTrust)
         self.held = Table(copy, keys.HELD, HeldCertificate)
         self.virtual = Table(copy, keys.VIRTUAL, VirtualAddress)
         self.vips = Table(copy, keys.VIPS, Vip)
@@ -156,6 +159,11 @@ class State:
         """The usual one until somebody has chosen another."""
         entry = self.copy.get(keys.BACKUP_PLAN)
         return BackupPlan() if entry is None else decode(entry.value, BackupPlan, where=entry.key)
+
+    def rotation(self) -> Rotation | None:
+        """None where the authorities are not being replaced."""
+        entry = self.copy.get(keys.ROTATION)
+        return None if entry is None else decode(entry.value, Rotation, where=entry.key)
 
     def revision(self, service: str, number: int) -> Revision | None:
         return self.revisions.get(keys.revision_name(service, number))
@@ -207,6 +215,13 @@ def _batches(term: Expect, changes: Iterable[Change]) -> Iterator[tuple[list[Put
         expect = conditions
     if operations:
         yield operations, tuple(expect)
+
+
+def held_certificates(state: State) -> list[HeldCertificate]:
+    """Of nodes that exist, and of a manager's those only that one has which still is a manager."""
+    nodes = state.nodes.all()
+    found = [(each, nodes.get(each.node)) for each in state.held.all().values()]
+    return [each for each, node in found if node is not None and (each.use == "host" or "manager" in node.roles)]
 
 
 def record_held(state: State, store: Store, held: Iterable[HeldCertificate]) -> None:

@@ -178,7 +178,7 @@ def in_memory() -> Iterator[InMemory]:
         state=state,
         store=store,
         version="0.1.0",
-        ca_pem=make_ca("test", 1_767_225_600.0).certificate.decode(),
+        ca_pem=make_ca("test", 1_767_225_600.0).certificate.decode,
         leader=lambda: "n1",
         bundle_images=frozenset({"appliance/busybox:0.1.0"}),
         join=refuse_join,

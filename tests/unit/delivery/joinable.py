@@ -79,7 +79,7 @@ class Joinable:
 
     def app(self) -> Any:
         """The API as the network sees it."""
-        context = replace(self.cluster.context, join=self.joiner.join, ca_pem=self.authority.decode())
+        context = replace(self.cluster.context, join=self.joiner.join, ca_pem=self.authority.decode)
         return make_app(context, all_routes(context), admin=False)
 
     def server_keys(self) -> KeyPair:

@@ -23,6 +23,8 @@ def test_it_is_said_once_and_again_when_it_happens_again() -> None:
     lateness = Lateness(cluster.state, lambda node, text: told.append(f"{node}: {text}"), lambda: now)
     give("n1", 1_800_000_000.0)
     give("forgotten", 1_800_000_000.0)
+    page = HeldCertificate(node="n1", use="page", validity=validity(1_800_000_000.0, 100))
+    cluster.commit(cluster.state.held.put(page.name, page))  # n1 was a manager once
     assert look(1_800_000_070.0) == []
     assert look(1_800_000_080.0) == ["n1: its certificate host ends at 2027-01-15T08:01:40Z and was not renewed"]
     assert look(1_800_000_090.0) == []

@@ -130,6 +130,16 @@ def test_another_authority_signs_anew(world: World) -> None:
     assert world.told() == []
 
 
+def test_a_link_that_was_begun_with_an_old_signature_stays_when_the_node_has_a_new_one(world: World) -> None:
+    new = make_ssh_key()[0]
+    world.told()
+    world.sign_with(new, world.authority)
+    assert len(world.told()) == 1
+    world.sign_with(new)
+    assert len(world.told()) == 1
+    assert world.links.connected() == {"n1"}
+
+
 def _of_another_key(world: World) -> LinkCertificate:
     return world.certificate(key=make_ssh_key()[1])
 
