@@ -4,6 +4,7 @@ The page's certificate is made last: as long as it is not for the identity's add
 In the same way the authority's key goes last when the node is a manager no more.
 """
 
+import contextlib
 import logging
 import shutil
 import time
@@ -53,9 +54,12 @@ def _retire(layout: Layout, identity: NodeIdentity) -> None:
 
 
 def drop_etcd_data(layout: Layout) -> None:
-    """What a member of etcd left. Its process may still have the folder, so that goes by another name first."""
-    aside = layout.etcd_data.with_name("etcd.left")
+    """What a member of etcd left. Its process may still be at work on it, so that goes by another name first; the
+    folder may be a disk of its own, which stays."""
+    data, aside = layout.etcd_data / "member", layout.etcd_data / "left"
     shutil.rmtree(aside, ignore_errors=True)
-    if layout.etcd_data.exists():
-        layout.etcd_data.rename(aside)
+    if data.exists():
+        data.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        layout.etcd_data.rmdir()
