@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from appliance.cli.client import Client
 from appliance.cli.node_options import layout_of, root_option
@@ -27,8 +28,9 @@ def of_node(node: str, address: str, output: Format, root: Path) -> None:
 @click.command("set-address")
 @click.argument("address")
 @click.option("--manager", "managers", multiple=True, metavar="IP", help="Where a manager is now; may be repeated.")
+@click.option("--agent", is_flag=True, help="A manager: be an agent of --manager, which went on without this one.")
 @root_option
-def command(address: str, managers: tuple[str, ...], root: Path) -> None:
+def command(address: str, managers: tuple[str, ...], agent: bool, root: Path) -> None:
     """Say on this node which address its host has now; for a node that no manager reaches any more."""
     from appliance.delivery.journal import record
     from appliance.delivery.node_files import read_identity, write_identity
@@ -38,10 +40,15 @@ def command(address: str, managers: tuple[str, ...], root: Path) -> None:
 
     layout = layout_of(root)
     identity = read_identity(layout)
-    if managers and "manager" in identity.roles:
+    if managers and "manager" in identity.roles and not agent:
         raise UsageError("This node is a manager itself.", next="leave --manager out")
+    if agent and not managers:
+        raise UsageError("--agent does not say of whom.", next="name the manager that went on: --manager IP")
     ports = tuple(f"{choose_ipv4(manager)}:{LINK_PORT}" for manager in managers)
-    write_identity(layout, moved(identity, choose_address(address), ports))
+    wanted = moved(identity, choose_address(address), ports)
+    if agent:  # what only a manager has goes when `run` sees that
+        wanted = msgspec.structs.replace(wanted, roles=("agent",))
+    write_identity(layout, wanted)
     record(layout, f"address set to {address}")
     click.echo(f"This node is at {address}; its processes take that up within seconds, containers notice nothing.")
     if identity.dial == "manager":

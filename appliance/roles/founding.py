@@ -95,7 +95,7 @@ def sidecars_of(layout: Layout, identity: NodeIdentity) -> tuple[Sidecar, ...]:
         number=identity.number,
         node_id=identity.id,
         address=identity.address,
-        cluster_id=identity.cluster_id,
+        token=_token(layout, identity),
         data=layout.var,
         pki=layout.pki,
         files=layout.sidecar_files,
@@ -103,6 +103,13 @@ def sidecars_of(layout: Layout, identity: NodeIdentity) -> tuple[Sidecar, ...]:
         founds=member is None and (layout.cluster_file.exists() or layout.restored_file.exists()),
         peers=member.peers if member else {},
     )
+
+
+def _token(layout: Layout, identity: NodeIdentity) -> str:
+    """Of etcd's cluster. Members of the one before a restore know this member's name and address, and would bring it
+    back to the state of theirs if the two clusters were the same."""
+    restored = layout.restored_file
+    return f"{identity.cluster_id}-{restored.stat().st_mtime_ns}" if restored.exists() else identity.cluster_id
 
 
 def write_files(layout: Layout, sidecar: Sidecar) -> None:

@@ -22,7 +22,7 @@ def etcd(
     number: int,
     node_id: str,
     address: str,
-    cluster_id: str,
+    token: str,
     data: str,
     pki: str,
     config: str,
@@ -32,14 +32,16 @@ def etcd(
     """`data`, `pki` and `config` are folders of the host.
 
     With `founds` it makes a new cluster when it has no data; else it joins `peers` (node id → URL), which know it
-    already. With neither, it does not start without data.
+    already. With neither, it does not start without data. A cluster that is made with another `token` is another one to
+    etcd, although its members have the names and addresses of before.
     """
-    settings = _settings(node_id, address, cluster_id)
+    settings = _settings(node_id, address)
     first = {
         "initial-cluster": ",".join(
             f"{name}={url}" for name, url in {node_id: etcd_peer_url(address), **peers}.items()
         ),
         "initial-cluster-state": "new" if founds else "existing",
+        "initial-cluster-token": token,
     }
     made = sidecar(
         "etcd",
@@ -56,7 +58,7 @@ def etcd(
     return remade_by(made, json.dumps(settings))
 
 
-def _settings(node_id: str, address: str, cluster_id: str) -> dict[str, object]:
+def _settings(node_id: str, address: str) -> dict[str, object]:
     """All but what the first start needs. Names: etcd 3.5 operations guide, "Configuration file"."""
     client, peer = f"https://{address}:{ETCD_CLIENT_PORT}", etcd_peer_url(address)
     tls = {
@@ -73,7 +75,6 @@ def _settings(node_id: str, address: str, cluster_id: str) -> dict[str, object]:
         "advertise-client-urls": client,
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
-        "initial-cluster-token": cluster_id,
         "listen-metrics-urls": f"http://127.0.0.1:{METRICS_PORT}",
         "client-transport-security": tls,
         "peer-transport-security": tls,

@@ -1,5 +1,6 @@
 """A host becomes the first manager: all of it, or none of it."""
 
+import json
 import ssl
 import stat
 from collections.abc import Iterator
@@ -131,3 +132,18 @@ def test_writing_the_sidecars_again_changes_nothing(layout: Layout, package: Pac
     before = {path: path.read_bytes() for path in written(layout)}
     write_sidecars(layout, identity, package)
     assert {path: path.read_bytes() for path in written(layout)} == before
+
+
+def test_after_a_restore_etcd_is_another_cluster_to_the_members_of_before(layout: Layout, package: Package) -> None:
+    def first_start() -> dict[str, str]:
+        read: dict[str, str] = json.loads((layout.sidecar_files / "etcd/etcd.json").read_text())
+        return read
+
+    identity = found(layout, WISH, package)
+    before = first_start()
+    layout.cluster_file.unlink()
+    layout.restored_file.write_bytes(b"a backup")
+    write_sidecars(layout, identity, package)
+    after = first_start()
+    assert after["initial-cluster-state"] == "new"
+    assert after["initial-cluster-token"] != before["initial-cluster-token"]

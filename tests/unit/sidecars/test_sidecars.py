@@ -14,7 +14,7 @@ def sidecars(*, founds: bool = False, peers: dict[str, str] | None = None) -> di
         number=3,
         node_id="n-1",
         address="10.0.0.5",
-        cluster_id="c-1",
+        token="c-1",
         data=Path("/data"),
         pki=Path("/pki"),
         files=Path("/files"),
