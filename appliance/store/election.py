@@ -71,10 +71,6 @@ class Election:
         elif self._term is not None and holder.revision != self._term.revision:
             self._lose()
 
-    def wake(self) -> None:
-        """What `may_lead` says may have changed."""
-        self._loop.wake()
-
     def _give_back(self) -> None:
         lease = self._lease
         if lease:

@@ -42,6 +42,22 @@ def test_one_of_two_leads_and_the_other_follows_when_it_stops(store: Store) -> N
     second.stop()
 
 
+def test_one_that_may_lead_no_more_hands_the_leadership_on_and_does_not_try_again(store: Store) -> None:
+    allowed = {"m1", "m2"}
+    first = Election(store, "m1", lambda: None, lambda: "m1" in allowed)
+    second = Election(store, "m2", lambda: None, lambda: "m2" in allowed)
+    first.cycle()
+    assert first.term() is not None
+    allowed.remove("m1")
+    first.cycle()
+    assert first.term() is None and store.get(keys.LEADER) is None
+    first.cycle()
+    assert store.get(keys.LEADER) is None
+    second.cycle()
+    assert second.term() is not None
+    second.stop()
+
+
 def test_a_leader_that_lost_its_lease_cannot_write_although_it_believes_it_leads(store: Store) -> None:
     old, new = Election(store, "m1", lambda: None), Election(store, "m2", lambda: None)
     old.cycle()
