@@ -223,3 +223,21 @@ def test_a_node_whose_files_are_all_damaged_keeps_its_containers_and_is_whole_ag
     assert running([story.agent], "keep") | running([story.agent], "work") == before
     [job] = story.cluster.manager.ask("job", "ls", "work")
     assert (job["state"], len(job["runs"])) == ("succeeded", 1)
+
+
+def test_a_manager_makes_its_sidecars_and_its_own_keys_anew_where_they_are_damaged(story: Story) -> None:
+    manager = story.cluster.manager
+    before = running([manager], "keep")
+    manager.appliance("stop")
+    pki, sidecars = manager.data / "etc/appliance/pki", manager.data / "etc/appliance/sidecars"
+    keys = [pki / name for name in ("web/web.crt", "etcd/etcd.key", "client/client.crt", "link/user.key")]
+    for file in (*keys, sidecars / "nginx/nginx.conf"):
+        file.write_bytes(bytes(file.stat().st_size))
+    for file in (manager.data / "var/lib/appliance/assignments/system").glob("*.json"):
+        file.write_bytes(b"")
+    manager.start()
+    story.healed = time.monotonic()
+    story.converged(lambda: manager.appliance("status", check=False).returncode == 0)
+    story.converged(lambda: story.cluster.node_state(story.agent) == "ready")
+    assert running([manager], "keep") == before
+    story.cluster.manager.appliance("scale", "keep/main", "7", "--wait")
