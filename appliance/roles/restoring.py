@@ -122,10 +122,10 @@ def empty_store(layout: Layout, identity: NodeIdentity, file: Path, open_engine:
     for container in engine.list(own):
         engine.stop(container.name, 10.0)
         engine.remove(container.name)
-    if layout.etcd_data.exists() and any(layout.etcd_data.iterdir()):
-        aside = layout.etcd_data.with_name("etcd.before-restore")
+    data, aside = layout.etcd_data / "member", layout.etcd_data / "before-restore"  # the folder may be a disk
+    if data.exists():
         shutil.rmtree(aside, ignore_errors=True)
-        layout.etcd_data.rename(aside)
+        data.rename(aside)
 
 
 def put_back(layout: Layout, package: Package, file: Path, backup: Backup, identity: NodeIdentity) -> None:
