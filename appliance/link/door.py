@@ -16,6 +16,7 @@ from asyncssh.connection import SSHConnection
 from asyncssh.public_key import SSHKey, SSHOpenSSHCertificate
 
 from appliance.link.admission import why_no_manager
+from appliance.link.seldom import Seldom
 from appliance.link.session import ALGORITHMS
 from appliance.security.ssh import LinkCertificate, read_certificate
 
@@ -37,6 +38,7 @@ class NodeConnection(asyncssh.SSHServerConnection):
 
     manager: LinkCertificate | None = None
     why_not: Callable[[LinkCertificate], str]
+    refusals: Seldom
 
     async def _validate_openssh_certificate(self, username: str, cert: SSHOpenSSHCertificate) -> SSHKey | None:
         try:
@@ -45,7 +47,8 @@ class NodeConnection(asyncssh.SSHServerConnection):
         except ValueError as error:
             why = str(error)
         if why:
-            log.warning("refused a manager that calls itself %s: %s", username, why)
+            if self.refusals.is_news(f"{username}: {why}"):
+                log.warning("refused a manager that calls itself %s: %s", username, why)
             return None
         self.manager = certificate
         self._cert_options = cert.options
@@ -61,6 +64,7 @@ class Door:
         self._owner = owner
         self._loop = loop
         self._heard: dict[str, tuple[float, float]] = {}
+        self._refusals = Seldom()
         self._open: set[NodeConnection] = set()
         self._take(keys)
 
@@ -107,6 +111,7 @@ class Door:
     def _made(self, acceptor: Any = None, error_handler: Any = None) -> NodeConnection:
         connection = NodeConnection(self._loop, self._options, acceptor, error_handler)
         connection.why_not = self._why_not
+        connection.refusals = self._refusals
         self._open.add(connection)
         closed = self._loop.create_task(connection.wait_closed())
         closed.add_done_callback(lambda _: self._open.discard(connection))

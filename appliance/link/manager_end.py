@@ -34,6 +34,7 @@ from appliance.link.messages import (
     Report,
     Wishes,
 )
+from appliance.link.seldom import Seldom
 from appliance.link.session import ALGORITHMS, CONTROL, HEARTBEAT, HOST_CERTIFICATE, SILENCE, Messages, Stream
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.stamp import Stamp
@@ -93,7 +94,7 @@ class _Connection(asyncssh.SSHClientConnection):
         try:
             certificate = read_certificate(f"{HOST_CERTIFICATE} {base64.b64encode(key_data).decode()}")
             if why := self.why_not(certificate):
-                raise ValueError(why)
+                raise ValueError(f"{certificate.name}: {why}")
         except ValueError as error:
             raise asyncssh.HostKeyNotVerifiable(f"Not a node of this cluster: {error}") from None
         self.certificate = certificate
@@ -167,6 +168,7 @@ class ManagerLink:
         self._on_believes = on_believes
         self._forward_registry = forward_registry
         self._nodes: dict[str, _Node] = {}
+        self._refusals = Seldom()
         self._lock = threading.Lock()
         self._dialling: dict[str, tuple[tuple[str, int], asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -277,7 +279,7 @@ class ManagerLink:
         self._dialling.clear()
 
     def _new_connection(self) -> _Connection:
-        connection = _Connection(self.loop, self._options, acceptor=self._accepted, error_handler=_failed)
+        connection = _Connection(self.loop, self._options, acceptor=self._accepted, error_handler=self._failed)
         connection.why_not = self._why_not
         return connection
 
@@ -287,6 +289,10 @@ class ManagerLink:
         task = self.loop.create_task(self._serve(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _failed(self, connection: SSHConnection, error: Exception | None) -> None:
+        if self._refusals.is_news(str(error)):
+            log.warning("refused a link: %s", error)
 
     async def _serve(self, connection: _Connection) -> None:
         """The whole life of a link after authentication."""
@@ -476,10 +482,6 @@ async def _forward_registry(connection: _Connection) -> None:
                 failure = str(error)
                 log.warning("%s: the registry's port is not forwarded: %s; trying again", connection.node_id, error)
         await asyncio.sleep(HEARTBEAT)
-
-
-def _failed(connection: SSHConnection, error: Exception | None) -> None:
-    log.warning("refused a link from %s: %s", connection.get_extra_info("peername"), error)
 
 
 def _client_options(key: str, certificates: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:

@@ -293,6 +293,7 @@ def _components(
 
     def other_authorities() -> None:
         authorities.read()
+        link.use(pki.read_user_keys(layout).key, pki.read_user_certificates(layout))
         channels.prove(credentials(layout))
         renewal.wake()
         certificates.wake()
