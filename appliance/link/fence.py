@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class _Kept(msgspec.Struct, frozen=True):
+    cluster: str
     stamp: Stamp = Stamp()
     turn: int = 0
 
@@ -27,14 +28,15 @@ class _Kept(msgspec.Struct, frozen=True):
 class Fence:
     """Thread-safe. In memory everything is counted that was taken; on the disk only what was worth a write (`keep`).
 
-    `clock`: seconds since 1970; only ever compared with this node's own earlier turns, in case the file was lost.
+    `cluster`: its id; what was kept of another one says nothing. `clock`: seconds since 1970; only ever compared with
+    this node's own earlier turns, in case the file was lost.
     """
 
-    def __init__(self, file: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, file: Path, cluster: str, clock: Callable[[], float] = time.time) -> None:
         self._file = file
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept = _read(file)
+        self._kept = _read(file, cluster)
         self._stamp, self._turn = self._kept.stamp, self._kept.turn
 
     @property
@@ -55,18 +57,20 @@ class Fence:
     def keep(self, stamp: Stamp) -> None:
         """Remember, durably, that what has this stamp was carried out."""
         with self._lock:
-            kept = _Kept(max(self._kept.stamp, stamp), self._turn)
+            kept = _Kept(self._kept.cluster, max(self._kept.stamp, stamp), self._turn)
             if kept == self._kept:
                 return
             write_atomic(self._file, msgspec.json.encode(kept))
             self._kept = kept
 
 
-def _read(file: Path) -> _Kept:
+def _read(file: Path, cluster: str) -> _Kept:
+    nothing = _Kept(cluster)
     try:
-        return msgspec.json.decode(file.read_bytes(), type=_Kept)
+        kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
     except FileNotFoundError:
-        return _Kept()
+        return nothing
     except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError
         log.error("%s did not parse (%s): the next manager is believed whatever it says", file, error)
-        return _Kept()
+        return nothing
+    return kept if kept.cluster == cluster else nothing

@@ -234,7 +234,7 @@ def _components(
     probe = Probe(identity.network, identity.id, overlay.mtu, overlay.missing, asks_hosts=identity.dial == "agent")
     checkup = Checkup(probe.measure, overlay.peers)
     channels = NodeChannels(engine, book, layout.root_id, probe.measure)
-    fence = Fence(layout.fence_file)
+    fence = Fence(layout.fence_file, identity.cluster_id)
     link = AgentLink(
         managers=map(_address, identity.managers),
         keys=_node_keys(layout),

@@ -191,7 +191,7 @@ class World:
             hello=lambda: hello,
             on_message=self._received,
             channels=self.containers,
-            fence=Fence(Path("/nowhere/fence.json")),
+            fence=Fence(Path("/nowhere/fence.json"), "c"),
             dial=self.dial,
             listen=(self.nodes_at.address, 0),
             on_skew=self.skews.append,

@@ -55,7 +55,7 @@ def write_all(layout: Layout) -> None:
         instance="shop/web-1", service="shop", deploy="web", index=1, node="n-1", ip="10.99.1.2", ready=True
     )
     DirectoryBook(layout.directory_file).take(full=True, endpoints=[endpoint])
-    Fence(layout.fence_file).keep(Stamp(incarnation=0, revision=7))
+    Fence(layout.fence_file, "c").keep(Stamp(incarnation=0, revision=7))
     layout.before_file.write_bytes(msgspec.json.encode(Before(forwarding="0", policies={})))
     layout.bridged_before.write_text("0\n")
     nginx = layout.sidecar_files / "nginx/nginx.conf"
@@ -74,7 +74,7 @@ def start(layout: Layout) -> None:
     PeerFile(layout.peers_file).read()
     _ = DirectoryBook(layout.directory_file).now
     BridgedTraffic(layout.bridged_before, layout.root / "no-such-setting").restore()
-    _ = Fence(layout.fence_file).stamp
+    _ = Fence(layout.fence_file, "c").stamp
     engine_traces._before(layout)
     if not damaged(layout):
         for use in pki.LEAVES:
