@@ -5,6 +5,7 @@ from appliance.api.certificates import certificate_rows, certificate_summary
 from appliance.api.complaints import with_complaints
 from appliance.api.context import Context
 from appliance.api.rows import cluster_status, instance_rows, store_trouble
+from appliance.api.store_care import store_row
 from appliance.api.why import Explanation, explain
 from appliance.errors import NotFound
 
@@ -15,7 +16,7 @@ def routes(context: Context) -> list[Route]:
         etcd = dict.fromkeys(context.etcd_states(), trouble) if trouble else context.etcd_states()
         shown = cluster_status(context.state, context.version, context.leader(), etcd, context.clocks.of)
         rows = certificate_rows(context.state, context.ca_pem(), context.clock())
-        return {**shown, "certificates": certificate_summary(rows)}
+        return {**shown, "certificates": certificate_summary(rows), "store": store_row(context.caretaker)}
 
     def instances(call: Call) -> object:
         service = call.query.get("service", "")

@@ -7,7 +7,7 @@ from appliance.api.event_log import EventLog
 from appliance.api.sessions import SessionBook
 from appliance.delivery.backups import Backups
 from appliance.delivery.joining import JoinAnswer, JoinRequest
-from appliance.errors import Unavailable
+from appliance.errors import StoreUnavailable, Unavailable
 from appliance.link.adoption import Adoption
 from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
@@ -18,6 +18,7 @@ from appliance.model.moment import text_of_seconds
 from appliance.model.service import Service
 from appliance.orchestrator.managers import Seen
 from appliance.security.sealing import Seal
+from appliance.store.caretaker import Caretaker
 from appliance.store.state import State
 from appliance.store.store import Delete, Expect, Put, Store
 
@@ -58,14 +59,24 @@ class Context:
     events: EventLog
     backups: Backups
     adoption: Adoption
+    caretaker: Caretaker
     clock: Callable[[], float]
     members: Callable[[], Seen]
     etcd_states: Callable[[], Mapping[str, str]]
     read_service: Callable[[str, str, dict[str, str]], Service] = field(default=_read_service)
 
     def commit(self, operations: list[Put | Delete], expect: list[Expect]) -> None:
-        """Write, and return when the copy that all reads come from shows it."""
-        revision = self.store.commit(operations, expect)
+        """Write, and return when the copy that all reads come from shows it.
+
+        Raises StoreUnavailable for anything new while the store is almost full: what is left is for deleting.
+        """
+        if self.caretaker.full and any(isinstance(o, Put) and self.state.copy.get(o.key) is None for o in operations):
+            raise self.caretaker.refusal()
+        try:
+            revision = self.store.commit(operations, expect)
+        except StoreUnavailable as error:
+            self.caretaker.wake()  # if it is for want of room, it looks now
+            raise self.caretaker.explained(error) from error
         if not self.state.copy.wait_for(revision, READ_OWN_WRITE):
             raise Unavailable(
                 "It was written, but this manager does not see it yet.",

@@ -21,8 +21,10 @@ def overview(
     etcd: Mapping[str, str],
     skew_of: SkewOf = unmeasured,
     certificates: Row | None = None,
+    store: Row | None = None,
 ) -> Row:
-    """Newest events first; of a job only its last run. `etcd` as in `cluster_status`; `certificates`: a summary."""
+    """Newest events first; of a job only its last run. `etcd` as in `cluster_status`; `certificates`: a summary;
+    `store` as `store_row`."""
     status = cluster_status(state, version, leader, etcd, skew_of)
     jobs = [{**row, "runs": row["runs"][-1:]} for row in job_rows(state)]
     return {
@@ -30,6 +32,7 @@ def overview(
         "managers": status["managers"],
         "nodes": status["nodes"],
         "certificates": certificates,
+        "store": store,
         "services": service_rows(state),
         "instances": instance_rows(state),
         "jobs": jobs,

@@ -66,6 +66,8 @@ def _print_cluster(status: dict[str, Any]) -> None:
         click.echo(f"manager {manager['node']}{leads}{gone}, etcd {manager['etcd']}")
     if cluster["advice"]:
         click.secho(cluster["advice"], fg="yellow")
+    for complaint in status["store"]["complaints"]:
+        click.secho(f"{complaint['what']} To do: {complaint['next']}; see: appliance docs etcd", fg="red")
     _print_certificates(status["certificates"])
     for backups in status["backups"]:
         for trouble in filter(None, (backups["trouble"], backups["rehearsal_trouble"])):

@@ -41,6 +41,12 @@ from appliance.security.recovery_key import recovery_text
     default=USUAL_LIFE,
     help="How long certificates are good, e.g. 12h or 30d; they renew themselves.  [default: 90d]",
 )
+@click.option(
+    "--store-quota",
+    type=click.IntRange(16, 8192),
+    metavar="MIB",
+    help="Room that the cluster's state may take on this manager's disk.  [default: 2048]",
+)
 @click.option("--yes", is_flag=True, help="Never ask.")
 @waive_option
 @format_option
@@ -54,6 +60,7 @@ def command(
     clock: Clock | None,
     vip: str | None,
     certificate_life: float,
+    store_quota: int | None,
     yes: bool,
     waive: tuple[str, ...],
     output: Format,
@@ -82,6 +89,7 @@ def command(
                 clock,
                 vip or "",
                 life,
+                store_quota,
                 waivers(waive),
                 yes,
             )
@@ -131,6 +139,7 @@ def _found(
     clock: Clock | None,
     vip: str,
     certificate_life: float,
+    store_quota: int | None,
     waived: dict[str, str],
     yes: bool,
 ) -> None:
@@ -147,6 +156,7 @@ def _found(
         time_servers=time_servers,
         vip=vip,
         certificate_life=certificate_life,
+        store_quota=(store_quota or 0) * 2**20,
     )
     if vip:
         _check_vip(vip, wish)

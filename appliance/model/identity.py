@@ -8,7 +8,8 @@ from appliance.model.node import Clock, Dial, NodeSpec, Role
 
 class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """`managers`: addresses (HOST:PORT) of the managers' link. `engine`: path of the engine's socket, "" : our own.
-    `vip`: the cluster's own address, as this node founded it with; "" on nodes that joined."""
+    `vip`: the cluster's own address, as this node founded it with; "" on nodes that joined. `store_quota`: bytes that
+    etcd may take on this manager, 0 : the usual number."""
 
     id: str
     name: str
@@ -23,6 +24,7 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = ""
     clock: Clock = "host"
     vip: str = ""
+    store_quota: int = 0
     moved: bool = False
     """`address` was set on the node itself, and no manager has confirmed it yet."""
 

@@ -31,7 +31,7 @@ class Wish:
     """What a person decides about a new cluster. `engine`: socket of the host's own engine, "" : ours.
 
     `time_servers` as in Cluster, `clock` as in NodeIdentity. `vip`: the cluster's own address
-    as ``IP/LEN``, "" for none. `certificate_life` as in Cluster.
+    as ``IP/LEN``, "" for none. `certificate_life` as in Cluster, `store_quota` as in NodeIdentity.
     """
 
     cluster_name: str
@@ -43,6 +43,7 @@ class Wish:
     time_servers: tuple[str, ...] = ()
     vip: str = ""
     certificate_life: float = USUAL_LIFE
+    store_quota: int = 0
 
 
 def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
@@ -67,6 +68,7 @@ def found(layout: Layout, wish: Wish, package: Package) -> NodeIdentity:
         engine=wish.engine,
         clock=wish.clock,
         vip=wish.vip,
+        store_quota=wish.store_quota,
     )
     key = pki.read_host_public_key(layout)
     first = _first_state(identity, wish, fingerprint(authority), hash_password(password), key, now)
@@ -102,6 +104,7 @@ def sidecars_of(layout: Layout, identity: NodeIdentity) -> tuple[Sidecar, ...]:
         sockets=layout.web_sockets,
         founds=member is None and (layout.cluster_file.exists() or layout.restored_file.exists()),
         peers=member.peers if member else {},
+        quota=identity.store_quota,
     )
 
 

@@ -15,6 +15,7 @@ from appliance.api.overview import overview
 from appliance.api.rows import Row
 from appliance.api.server import ApiServer
 from appliance.api.sessions import SessionBook
+from appliance.api.store_care import store_row
 from appliance.component import Group
 from appliance.delivery import node_files, pki
 from appliance.delivery.backup_file import read_backup
@@ -75,12 +76,16 @@ from appliance.scheduler.controller import Scheduler
 from appliance.security.recovery_key import recovery_secret
 from appliance.security.sealing import Seal, make_seal, read_seal
 from appliance.security.secrets import plain_text
+from appliance.sidecars.etcd import METRICS_PORT, QUOTA
 from appliance.store import keys
+from appliance.store.caretaker import Caretaker
 from appliance.store.codec import encode
+from appliance.store.disk import EtcdDisk
 from appliance.store.election import Election
 from appliance.store.etcd import EtcdStore
 from appliance.store.etcd_channels import Credentials, EtcdChannels
 from appliance.store.etcd_members import EtcdMembership
+from appliance.store.maintenance import EtcdMaintenance
 from appliance.store.mirror import Mirror
 from appliance.store.presence import Presence
 from appliance.store.state import State
@@ -219,6 +224,7 @@ def _components(
         addresses.wake()
         managers.wake()
         rotating.wake()
+        caretaker.wake()
 
     def released() -> None:
         lead_changed()
@@ -233,6 +239,16 @@ def _components(
     election = Election(store, identity.id, lead_changed, may_lead)
     membership = EtcdMembership(channels)
     own_member = OwnMemberCare(layout, identity, state, channels, membership)
+    caretaker = Caretaker(
+        store,
+        EtcdMaintenance(channels),
+        EtcdDisk(layout.var / "etcd", METRICS_PORT),
+        identity.store_quota or QUOTA,
+        election.term,
+        lambda text, warns: events.add(
+            [Draft("store", identity.id, text, "warning" if warns else "info", identity.id)]
+        ),
+    )
     adoption = Adoption(state, store, election.term, released)
     orchestrator = Orchestrator(store, state, adoption.term)
     jobs = Jobs(store, state, adoption.term, time.time)
@@ -369,6 +385,7 @@ def _components(
         events=events,
         backups=backups,
         adoption=adoption,
+        caretaker=caretaker,
         clock=time.time,
         members=managers.look,
         etcd_states=managers.etcd_states,
@@ -382,7 +399,16 @@ def _components(
         layout.admin_live_socket,
         layout.web_live_socket,
         sessions.user_of,
-        lambda: overview(state, events, VERSION, leader(), managers.etcd_states(), clocks.of, certificates_now()),
+        lambda: overview(
+            state,
+            events,
+            VERSION,
+            leader(),
+            managers.etcd_states(),
+            clocks.of,
+            certificates_now(),
+            store_row(caretaker),
+        ),
     )
     dialling = Dialling(state, link)
     web = layout.pki / "web"
@@ -396,6 +422,7 @@ def _components(
             events,
             own_member,
             election,
+            caretaker,
             orchestrator,
             jobs,
             scheduler,

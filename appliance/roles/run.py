@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 STABLE_AFTER = 10.0
 """Seconds a role process must live for its next death to be answered at once."""
 LONGEST_PAUSE = 15.0
-_THRIFTY = {"MALLOC_ARENA_MAX": "2"}
-"""glibc gives each thread an arena of its own (mallopt(3)); our threads mostly wait, and the arenas would stay."""
+_THRIFTY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""glibc gives each thread an arena of its own, and keeps the more of what was freed the larger it was (mallopt(3)). Our
+threads mostly wait; what an agent takes once, to load images, would stay with it."""
 
 
 def program(layout: Layout) -> list[str]:

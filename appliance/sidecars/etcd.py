@@ -12,6 +12,8 @@ from appliance.model.container import Probe
 from appliance.model.instance import Mount
 from appliance.sidecars.sidecar import Sidecar, remade_by, sidecar
 
+QUOTA = 2 * 1024**3
+"""Bytes that the store may take, unless the cluster was founded with another number."""
 METRICS_PORT = 2381
 """On loopback, without TLS: health and metrics, no data."""
 CONFIG = "etcd.json"
@@ -28,14 +30,15 @@ def etcd(
     config: str,
     founds: bool,
     peers: Mapping[str, str],
+    quota: int = 0,
 ) -> Sidecar:
-    """`data`, `pki` and `config` are folders of the host.
+    """`data`, `pki` and `config` are folders of the host. `quota` in bytes, 0 : QUOTA.
 
     With `founds` it makes a new cluster when it has no data; else it joins `peers` (node id → URL), which know it
     already. With neither, it does not start without data. A cluster that is made with another `token` is another one to
     etcd, although its members have the names and addresses of before.
     """
-    settings = _settings(node_id, address)
+    settings = _settings(node_id, address, quota or QUOTA)
     first = {
         "initial-cluster": ",".join(
             f"{name}={url}" for name, url in {node_id: etcd_peer_url(address), **peers}.items()
@@ -58,7 +61,7 @@ def etcd(
     return remade_by(made, json.dumps(settings))
 
 
-def _settings(node_id: str, address: str) -> dict[str, object]:
+def _settings(node_id: str, address: str, quota: int) -> dict[str, object]:
     """All but what the first start needs. Names: etcd 3.5 operations guide, "Configuration file"."""
     client, peer = f"https://{address}:{ETCD_CLIENT_PORT}", etcd_peer_url(address)
     tls = {
@@ -80,7 +83,10 @@ def _settings(node_id: str, address: str) -> dict[str, object]:
         "peer-transport-security": tls,
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "1h",
-        "quota-backend-bytes": 2147483648,
+        "quota-backend-bytes": quota,
+        # Members compare their data when they start and every so often; one that differs raises an alarm.
+        "experimental-initial-corrupt-check": True,
+        "experimental-corrupt-check-time": 6 * 3600 * 10**9,  # nanoseconds in this file
         # Ten ticks a second (the default) are most of what an idle etcd costs; members share a machine room.
         "heartbeat-interval": 250,
         # A dead leader's members elect another after this many milliseconds, or up to twice as many.

@@ -21,9 +21,10 @@ def manager_sidecars(
     sockets: Path,
     founds: bool,
     peers: Mapping[str, str],
+    quota: int = 0,
 ) -> tuple[Sidecar, ...]:
-    """`data`, `pki` and `files` (configuration) hold a folder per sidecar; `sockets` is for nginx, `founds` and `peers`
-    as etcd has them. Pure."""
+    """`data`, `pki` and `files` (configuration) hold a folder per sidecar; `sockets` is for nginx; `founds`, `peers`
+    and `quota` as etcd has them. Pure."""
     return (
         etcd(
             number=number,
@@ -35,6 +36,7 @@ def manager_sidecars(
             config=str(files / "etcd"),
             founds=founds,
             peers=peers,
+            quota=quota,
         ),
         registry(number=number, data=str(data / "registry"), config=str(files / "registry")),
         nginx(number=number, address=address, sockets=str(sockets), config=str(files / "nginx"), pki=str(pki / "web")),

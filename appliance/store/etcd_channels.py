@@ -216,8 +216,8 @@ def _error(error: Exception, where: str) -> ApplianceError:
             "The store is full and takes no more changes.",
             where=where,
             why=details,
-            next="delete services or history that is not needed, then run `appliance status`",
-            page="troubleshooting",
+            next="delete services and secrets that are not needed, then run `appliance status`",
+            page="etcd",
         )
     if code in (
         grpc.StatusCode.INVALID_ARGUMENT,

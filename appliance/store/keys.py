@@ -3,6 +3,7 @@
 /appliance/cluster                                 Cluster          `up`, once
 /appliance/leader                                  manager's id     election
 /appliance/alive/ID                                Alive            the manager itself, by a lease
+/appliance/compacted                               a revision       the leader (store care)
 /appliance/users/NAME                              User             API
 /appliance/sessions/HASH                           LoginSession     API, by a lease
 /appliance/tokens/ID                               JoinToken        API
@@ -37,6 +38,7 @@
 
 ROOT = "/appliance/"
 CLUSTER = ROOT + "cluster"
+COMPACTED = ROOT + "compacted"
 LEADER = ROOT + "leader"
 ALIVE = ROOT + "alive/"
 USERS = ROOT + "users/"

@@ -30,10 +30,10 @@ class Cluster:
     def manager(self) -> Host:
         return self.hosts[0]
 
-    def start(self, host: Host) -> None:
+    def start(self, host: Host, *options: str) -> None:
         """Also waits for the sidecar that a node makes only once its manager has told it of the others."""
         self.hosts.append(host)
-        self.up = up(host)
+        self.up = up(host, *options)
         eventually(lambda: engine_of(host).running("appliance.instance", "system/ntp-"), timeout=60)
 
     def join(self, host: Host, *options: str, role: str = "agent") -> None:

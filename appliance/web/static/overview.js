@@ -4,11 +4,12 @@ const GOOD = new Set(["ready", "running", "healthy", "live", "finished", "succee
 const BAD = new Set(["unknown", "unreachable", "failed", "degraded", "broken", "crashed", "late"]);
 const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-export function draw({ cluster, managers, nodes, services, instances, jobs, events, certificates }, filter) {
+export function draw({ cluster, managers, nodes, services, instances, jobs, events, certificates, store }, filter) {
   byId("cluster-name").textContent = cluster.name || "appliance";
   document.title = `${cluster.name || "appliance"} · ${cluster.state}`;
   byId("cluster-state").replaceWith(badge(cluster.state, "cluster-state"));
   byId("footer").textContent = `appliance ${cluster.version} · times in ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+  drawComplaints(store ? store.complaints : []);
   drawTotals(cluster, managers, nodes, services, instances, certificates);
   const nodesAndManagers = nodes.map((row) => ({ ...row, manager: managers.find((one) => one.node === row.name) }));
   table("nodes", NODES, nodesAndManagers, "No nodes yet.");
@@ -89,6 +90,12 @@ function drawTotals(cluster, managers, nodes, services, instances, certificates)
   ];
   byId("totals").replaceChildren(
     ...figures.map(([name, value]) => element("div", { className: "card" }, element("dt", {}, name), element("dd", {}, value))),
+  );
+}
+
+function drawComplaints(complaints) {
+  byId("complaints").replaceChildren(
+    ...complaints.map(({ what, next }) => element("p", { className: "notice" }, strong(what), ` To do: ${next}.`)),
   );
 }
 

@@ -38,13 +38,17 @@ from appliance.security.ca import make_ca
 from appliance.security.sealing import KEY_BYTES, Seal
 from appliance.security.secrets import sealed_secret
 from appliance.store import keys
+from appliance.store.caretaker import Caretaker
 from appliance.store.codec import encode
+from appliance.store.disk import DiskState
 from appliance.store.memory import MemoryStore
+from appliance.store.memory_maintenance import MemoryMaintenance
 from appliance.store.memory_members import MemoryMembership
 from appliance.store.mirror import Mirror
 from appliance.store.state import State
 from appliance.store.store import Put
 
+MAINTENANCE_QUOTA = 2**30
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -61,6 +65,11 @@ def read_service(text: str, file: str, variables: dict[str, str]) -> Service:
     return Service(name=name, deploys={deploy: one})
 
 
+class RoomyDisk:
+    def look(self) -> DiskState:
+        return DiskState(2**40, {})
+
+
 def refuse_join(request: JoinRequest) -> JoinAnswer:
     raise NotPermitted(f"no token {request.token}")
 
@@ -71,6 +80,7 @@ class InMemory:
     state: State
     routes: list[Route]
     membership: MemoryMembership
+    maintenance: MemoryMaintenance
 
     def ask(self, method: str, path: str, body: object = None, **query: str) -> Any:
         """The data that the API answers with, as it comes over the wire; raises what it raises."""
@@ -169,6 +179,7 @@ def in_memory() -> Iterator[InMemory]:
     folder = TemporaryDirectory()
     events = EventLog(mirror, state, Path(folder.name) / "events.jsonl")
     events.start()
+    maintenance = MemoryMaintenance()
     membership = MemoryMembership("n1", etcd_peer_url("10.0.0.1"))
 
     def look() -> Seen:
@@ -191,12 +202,15 @@ def in_memory() -> Iterator[InMemory]:
         events=events,
         adoption=Adoption(state, store, lambda: None, lambda: None),
         backups=Backups(state, store, manager_layout(Path(folder.name)), MANAGER, lambda path: Rehearsal("restorable")),
+        caretaker=Caretaker(
+            store, maintenance, RoomyDisk(), MAINTENANCE_QUOTA, lambda: None, lambda text, warns: None, lambda: 0.0
+        ),
         clock=lambda: 1_767_225_600.0,
         members=look,
         etcd_states=lambda: etcd_states(state.nodes.all(), look()),
         read_service=read_service,
     )
-    cluster = InMemory(context, state, all_routes(context), membership)
+    cluster = InMemory(context, state, all_routes(context), membership, maintenance)
     made = Cluster(
         id="c1",
         name="test",

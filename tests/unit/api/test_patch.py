@@ -29,7 +29,7 @@ def shop(cluster: InMemory) -> Iterator[InMemory]:
         bundle_images=frozenset({"appliance/busybox:0.1.0", "appliance/busybox:2"}),
     )
     apply(context, Apply(text=FILE), "root")
-    yield InMemory(context, cluster.state, cluster.routes, cluster.membership)
+    yield InMemory(context, cluster.state, cluster.routes, cluster.membership, cluster.maintenance)
 
 
 def test_a_value_is_changed_and_the_rest_of_the_text_stays(shop: InMemory) -> None:
