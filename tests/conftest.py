@@ -1,24 +1,39 @@
 """Fixtures that give tests the real things: an engine, an etcd, labs of hosts."""
 
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from appliance.host import mounts
+from tests.lab import lab
 from tests.lab.engine import Engine
 from tests.lab.etcd import EtcdProcess
 from tests.lab.lab import Lab
 
 _REPOSITORY = Path(__file__).parent.parent
+_LOGS = Path("/var/tmp/appliance-failed")
 
 # Without a limit for one example: how long it takes depends on what else the machine does. `build.py test` asks for
 # Hypothesis' own profile "ci" instead, in which the examples are the same each time.
 hypothesis.settings.register_profile("everyday", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("everyday")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """When a test fails, keep the logs of the hosts it played with: they are gone with the lab."""
+    report = yield
+    if report.failed and lab.alive:
+        folder = _LOGS / re.sub(r"[^\w.-]+", "-", f"{item.nodeid}-{report.when}")
+        for each in lab.alive:
+            each.copy_logs(folder)
+        report.sections.append(("the hosts' logs", str(folder)))
+    return report
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def chaos(
         except Broken as error:
             summary.broken = str(error)
             history.write("broken", what=str(error))
-            run.keep_logs(log.with_suffix(".logs"))
+            cluster.lab.copy_logs(log.with_suffix(".logs"))
         finally:
             summary.seconds = time.monotonic() - begun
             run.end()
@@ -151,14 +151,6 @@ class _Run:
                 self._summary.jobs[state] += 1
                 self._began.remove(name)
                 client.write("DELETE", f"/api/services/{name}")
-
-    def keep_logs(self, folder: Path) -> None:
-        """Copy the hosts' own logs beside the history."""
-        for host in self._world.hosts:
-            for file in (host.data / "var/log/appliance").glob("*.log"):
-                target = folder / host.name / file.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(file.read_bytes())
 
     def end(self) -> None:
         self._watcher.stop()

@@ -25,6 +25,10 @@ _SLOTS = 250
 _SILENT_REGISTRY = "203.0.113.1"  # TEST-NET-3: the switch takes packets to it and forwards none
 
 
+alive: list["Lab"] = []
+"""The labs of this process that have been made and not left."""
+
+
 class Lab:
     """Context manager; on leaving it, everything it made is gone unless `keep` is set (for looking at a failure)."""
 
@@ -51,9 +55,11 @@ class Lab:
         _ip("-n", self._switch, "link", "add", "br0", "type", "bridge")
         _ip("-n", self._switch, "address", "add", f"{self.gateway}/24", "dev", "br0")
         _ip("-n", self._switch, "link", "set", "br0", "up")
+        alive.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        alive.remove(self)
         if self.keep:
             return  # the lock goes with this process, and the next lab cleans up
         for host in self.hosts:
@@ -105,6 +111,13 @@ class Lab:
         self._unplug(host)
         self.hosts.remove(host)
         shutil.rmtree(host.directory)
+
+    def copy_logs(self, folder: Path) -> None:
+        """The product's logs of all hosts, one folder each, for whoever wants to know what went wrong."""
+        for host in self.hosts:
+            for log in (host.data / "var/log/appliance").glob("*.log"):
+                (folder / host.name).mkdir(parents=True, exist_ok=True)
+                shutil.copy2(log, folder / host.name)
 
     def cut(self, host: Host) -> None:
         """Pull the host's network cable."""
