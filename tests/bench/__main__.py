@@ -16,6 +16,7 @@ from appliance.delivery.runtime import unpack_engine
 from tests.bench import figures
 from tests.bench.backup import backup
 from tests.bench.bare import BareLoop, restart_seconds
+from tests.bench.cold_start import cold_start
 from tests.bench.entry import entry
 from tests.bench.figures import Figure
 from tests.bench.healing import healing
@@ -26,6 +27,7 @@ from tests.bench.processes import usage
 from tests.bench.product import Product
 from tests.bench.scheduler import scheduling
 from tests.bench.swarm import Swarm
+from tests.bench.takeover import takeover
 from tests.bench.vip import vip
 from tests.lab.cluster import Cluster, engine_of, running
 from tests.lab.engine import BUSYBOX, Engine
@@ -222,7 +224,7 @@ SECTIONS: dict[str, Callable[[Path, int], list[Figure]]] = {
     section.__name__: section
     for section in (
         *(size, start, control, replicas, silent, restart, scheduling),
-        *(entry, vip, names, network, overlay, healing, backup),
+        *(entry, vip, names, network, overlay, healing, backup, takeover, cold_start),
     )
 }
 
