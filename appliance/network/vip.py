@@ -19,7 +19,7 @@ MOST_CANDIDATES = 16
 def vip_plans(state: State) -> tuple[VipPlan, ...]:
     """The cluster's own address first, then those of the entry by number."""
     nodes, cluster = state.nodes.all(), state.cluster()
-    serving = [nodes[node] for node in sorted(entry_nodes(state))]
+    serving = within_hearing([nodes[node] for node in sorted(entry_nodes(state))])
     managers = [node for node in nodes.values() if "manager" in node.roles]
     plans = []
     if cluster is not None and cluster.vip:
@@ -30,6 +30,16 @@ def vip_plans(state: State) -> tuple[VipPlan, ...]:
     orders = orders_of([vip.address for vip in vips], [node.id for node in serving])
     plans += [_plan(vip, "entry", serving, orders[vip.address]) for vip in vips]
     return tuple(plans)
+
+
+def within_hearing(nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
+    """The larger part of the nodes whose announcements reach each other; of two as large the managers'.
+
+    A node that managers dial cannot send them anything: it would never be heard, and each side would take the address.
+    """
+    dialled = [node for node in nodes if node.dial == "manager"]
+    others = [node for node in nodes if node.dial != "manager"]
+    return dialled if len(dialled) > len(others) else others
 
 
 def orders_of(addresses: Sequence[str], nodes: Sequence[str]) -> dict[str, list[str]]:

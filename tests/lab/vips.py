@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from tests.lab.cluster import Cluster, up
 from tests.lab.host import Host
@@ -71,13 +72,14 @@ class VipCluster:
     def settle(self) -> None:
         """Wait until every node that is on takes part as before, and the preferred one has the address: by what the
         kernels say, and then by what the product shows."""
-        hosts = [host for host in self.cluster.hosts if host.on]
+        row = self.row()
+        hosts = [host for host in self.cluster.hosts if host.on and self.cluster.node_name(host) in row["candidates"]]
         eventually(lambda: all(standing(host) == "0" for host in hosts), timeout=60)
-        preferred = [self.row()["preferred"]]
+        preferred = [row["preferred"]]
         eventually(lambda: [self.cluster.node_name(host) for host in self.owners()] == preferred, timeout=60)
         eventually(lambda: self.row()["owners"] == preferred, timeout=60)
 
-    def row(self) -> dict[str, object]:
+    def row(self) -> dict[str, Any]:
         """As the product shows it."""
         rows = self.cluster.manager.ask("vip", "ls")
         return next(row for row in rows if row["address"] == self.address)

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from appliance.errors import UsageError
+from appliance.model.node import Dial, NodeSpec
 from appliance.model.vip import PlacedVip, parse_vip
-from appliance.network.vip import orders_of
+from appliance.network.vip import orders_of, within_hearing
 from appliance.network.vip_host import vrrp_chain
 
 ADDRESSES = [f"10.0.0.{number}" for number in range(100, 160)]
@@ -38,6 +39,23 @@ def test_a_new_node_takes_its_share_and_little_else_moves() -> None:
 
 def test_without_nodes_nobody_is_preferred() -> None:
     assert orders_of(ADDRESSES[:1], []) == {ADDRESSES[0]: []}
+
+
+@pytest.mark.parametrize(
+    ("dials", "candidates"),
+    [
+        (["agent", "agent", "agent"], [0, 1, 2]),
+        (["agent", "manager", "manager"], [1, 2]),
+        (["agent", "manager"], [0]),
+        (["agent", "agent", "manager"], [0, 1]),
+    ],
+)
+def test_only_nodes_that_hear_each_other_stand_by_for_one_address(dials: list[Dial], candidates: list[int]) -> None:
+    nodes = [
+        NodeSpec(id=f"n{number}", name=f"n{number}", number=number, address=f"10.0.0.{number}", dial=dial)
+        for number, dial in enumerate(dials)
+    ]
+    assert within_hearing(nodes) == [nodes[number] for number in candidates]
 
 
 @pytest.mark.parametrize("text", ["10.0.0.5", "10.0.0.0/24", "10.0.0.255/24", "127.0.0.1/8", "fe80::1/64", "x/24"])
