@@ -165,13 +165,19 @@ def test_a_node_starts_without(layout: Layout, name: str, damage: Damage, caplog
     assert set(book(layout).all()) | book(layout).damaged == {"shop/web-1", "system/etcd-1"}
 
 
-@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
-@pytest.mark.parametrize("name", NEEDED)
+# One random key looks like another: what was sealed with it does not open.
+TELLING = [
+    pytest.param(name, damage, id=f"{name}-{damage.name}")
+    for name in NEEDED
+    for damage in DAMAGES
+    if not (name.endswith("/seal.key") and damage.name == "garbage")
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), TELLING)
 def test_what_cannot_be_made_anew_is_named_with_the_remedy(layout: Layout, name: str, damage: Damage) -> None:
     file = layout.root / name
     file.write_bytes(damage.do(file.read_bytes()))
-    if (name.rpartition("/")[2], damage.name) == ("seal.key", "garbage"):
-        pytest.skip("one random key looks like another; what was sealed with it does not open")
     with pytest.raises(LocalStateDamaged) as raised:
         start(layout)
     assert raised.value.where == str(file)
