@@ -31,14 +31,15 @@ _PER_REVISION = 1000
 
 
 class EventLog:
-    """A component. Start it after the mirror: what the mirror lists first is no news."""
+    """A component. Start it after the mirror: what the mirror lists first is no news. `first`: what happened before."""
 
     name = "events"
 
-    def __init__(self, mirror: Mirror, state: State, file: Path) -> None:
+    def __init__(self, mirror: Mirror, state: State, file: Path, first: Sequence[Draft] = ()) -> None:
         self._mirror = mirror
         self._state = state
         self._file = file
+        self._first = first
         self._news = threading.Condition()
         self._events: deque[Event] = deque(maxlen=REMEMBERED)
         self._unwritten: list[Event] = []
@@ -49,6 +50,7 @@ class EventLog:
         self._events.extend(_read(self._file))
         self._writer = threading.Thread(target=self._write, name=self.name, daemon=True)
         self._writer.start()
+        self.add(self._first)
         self._mirror.observe(self.take)
 
     def stop(self) -> None:

@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "certificate": ("certificate", "List certificates, revoke stolen keys, replace the authorities"),
     "token": ("token", "Make, list and revoke join tokens"),
     "backup": ("backup", "Make, list, try out and restore backups"),
+    "recover": ("recover", "Make this manager the only one, when most are lost for good"),
     "docs": ("docs", "Print the manual of this version"),
     "schema": ("schema", "Print the JSON Schema of service files, for editors"),
     "completion": ("completion", "Print the completion script for a shell"),

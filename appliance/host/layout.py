@@ -81,6 +81,11 @@ class Layout:
         return self.var / "member.json"
 
     @property
+    def recovery_file(self) -> Path:
+        """That this manager is being made the only one, until it is."""
+        return self.var / "recovery.json"
+
+    @property
     def backups(self) -> Path:
         """Folder of the backups that this manager made."""
         return self.var / "backups"

@@ -89,9 +89,10 @@ def write_sidecars(layout: Layout, identity: NodeIdentity, package: Package) -> 
         book.put(sidecar.with_image(f"sha256:{package.image(sidecar.name).id}"))
 
 
-def sidecars_of(layout: Layout, identity: NodeIdentity) -> tuple[Sidecar, ...]:
+def sidecars_of(layout: Layout, identity: NodeIdentity, *, alone: bool = False) -> tuple[Sidecar, ...]:
     """A manager's sidecars. Its etcd founds a cluster only until the first state is in the store, and joins one only
-    until it has data: a disk that was lost must make neither a new cluster nor a member that forgot its votes."""
+    until it has data: a disk that was lost must make neither a new cluster nor a member that forgot its votes.
+    `alone` as etcd has it."""
     member = node_files.read_member(layout)
     return manager_sidecars(
         number=identity.number,
@@ -105,6 +106,7 @@ def sidecars_of(layout: Layout, identity: NodeIdentity) -> tuple[Sidecar, ...]:
         founds=member is None and (layout.cluster_file.exists() or layout.restored_file.exists()),
         peers=member.peers if member else {},
         quota=identity.store_quota,
+        alone=alone,
     )
 
 

@@ -4,6 +4,7 @@ import logging
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance import VERSION
@@ -65,6 +66,7 @@ from appliance.orchestrator.gates import gates
 from appliance.orchestrator.jobs_controller import Jobs
 from appliance.orchestrator.managers_controller import Managers
 from appliance.orchestrator.virtual_controller import Addresses
+from appliance.roles import recovering
 from appliance.roles.authorities import AuthorityFiles
 from appliance.roles.dialling import Dialling
 from appliance.roles.etcd_start import start_etcd_anew
@@ -103,15 +105,16 @@ def run_manager(layout: Layout, identity: NodeIdentity) -> None:
     """Run until SIGTERM or SIGINT."""
     signals = Signals()
     pki.renew_due(layout, time.time())  # before they are needed: this node may have been off for months
-    others = [host for host, _, _ in (each.rpartition(":") for each in identity.managers) if host != identity.address]
+    others = [] if layout.recovery_file.exists() else recovering.other_managers(identity)
     channels = EtcdChannels(endpoints(others), credentials(layout))
     store = EtcdStore(channels)
     try:
         if not _wait_for(store, "" if others else identity.address, signals):
             return
+        said = recovering.finish(store, EtcdMembership(channels), layout, identity)
         fill_if_empty(store, layout)
         with Package.open() as package:
-            group = _components(layout, identity, channels, store, package)
+            group = _components(layout, identity, channels, store, package, said)
             group.start()
             log.info("manager %s is up", identity.name)
             while not signals.asked_to_end:
@@ -205,12 +208,13 @@ def open_seal(store: Store, layout: Layout) -> Seal:
 
 
 def _components(
-    layout: Layout, identity: NodeIdentity, channels: EtcdChannels, store: Store, package: Package
+    layout: Layout, identity: NodeIdentity, channels: EtcdChannels, store: Store, package: Package, said: Sequence[str]
 ) -> Group:
     seal = open_seal(store, layout)
     mirror = Mirror(store, keys.ROOT)
     state = State(mirror)
-    events = EventLog(mirror, state, layout.events_file)
+    first = [Draft("recovery", identity.name, text, "warning", identity.id) for text in said]
+    events = EventLog(mirror, state, layout.events_file, first)
 
     def lead_changed() -> None:
         orchestrator.wake()

@@ -117,15 +117,19 @@ def empty_store(layout: Layout, identity: NodeIdentity, file: Path, open_engine:
     launch.stop(layout)
     if not identity.engine:
         EngineProcess(layout).start()
-    own = {ROOT_LABEL: layout.root_id, INSTANCE_LABEL: f"{SYSTEM_SERVICE}/etcd-{identity.number}"}
-    engine = open_engine()
-    for container in engine.list(own):
-        engine.stop(container.name, 10.0)
-        engine.remove(container.name)
+    end_etcd(layout, identity, open_engine())
     data, aside = layout.etcd_data / "member", layout.etcd_data / "before-restore"  # the folder may be a disk
     if data.exists():
         shutil.rmtree(aside, ignore_errors=True)
         data.rename(aside)
+
+
+def end_etcd(layout: Layout, identity: NodeIdentity, engine: Engine) -> None:
+    """This node's container of it, which its supervisor makes again."""
+    own = {ROOT_LABEL: layout.root_id, INSTANCE_LABEL: f"{SYSTEM_SERVICE}/etcd-{identity.number}"}
+    for container in engine.list(own):
+        engine.stop(container.name, 10.0)
+        engine.remove(container.name)
 
 
 def put_back(layout: Layout, package: Package, file: Path, backup: Backup, identity: NodeIdentity) -> None:

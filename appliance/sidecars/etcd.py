@@ -31,21 +31,25 @@ def etcd(
     founds: bool,
     peers: Mapping[str, str],
     quota: int = 0,
+    alone: bool = False,
 ) -> Sidecar:
     """`data`, `pki` and `config` are folders of the host. `quota` in bytes, 0 : QUOTA.
 
     With `founds` it makes a new cluster when it has no data; else it joins `peers` (node id → URL), which know it
     already. With neither, it does not start without data. A cluster that is made with another `token` is another one to
-    etcd, although its members have the names and addresses of before.
+    etcd, although its members have the names and addresses of before. `alone` makes it forget all other members when it
+    starts, and keep its data; with a majority elsewhere there are two clusters then.
     """
     settings = _settings(node_id, address, quota or QUOTA)
-    first = {
+    first: dict[str, object] = {
         "initial-cluster": ",".join(
             f"{name}={url}" for name, url in {node_id: etcd_peer_url(address), **peers}.items()
         ),
         "initial-cluster-state": "new" if founds else "existing",
         "initial-cluster-token": token,
     }
+    if alone:
+        first["force-new-cluster"] = True
     made = sidecar(
         "etcd",
         number=number,

@@ -22,9 +22,10 @@ def manager_sidecars(
     founds: bool,
     peers: Mapping[str, str],
     quota: int = 0,
+    alone: bool = False,
 ) -> tuple[Sidecar, ...]:
-    """`data`, `pki` and `files` (configuration) hold a folder per sidecar; `sockets` is for nginx; `founds`, `peers`
-    and `quota` as etcd has them. Pure."""
+    """`data`, `pki` and `files` (configuration) hold a folder per sidecar; `sockets` is for nginx; `founds`, `peers`,
+    `quota` and `alone` as etcd has them. Pure."""
     return (
         etcd(
             number=number,
@@ -37,6 +38,7 @@ def manager_sidecars(
             founds=founds,
             peers=peers,
             quota=quota,
+            alone=alone,
         ),
         registry(number=number, data=str(data / "registry"), config=str(files / "registry")),
         nginx(number=number, address=address, sockets=str(sockets), config=str(files / "nginx"), pki=str(pki / "web")),
