@@ -13,6 +13,8 @@ from tests.lab.lab import Lab
 from tests.lab.vips import VipCluster, addresses, drop
 from tests.lab.waiting import eventually
 
+pytestmark = pytest.mark.alone  # who is not heard for a third of a second has lost its address
+
 LONGEST_GAP = 3.0
 """Seconds; the aim is 1, which the bench measures on a machine that does nothing else."""
 
