@@ -62,7 +62,7 @@ class Cluster:
         ]
 
     def node_state(self, host: Host) -> str:
-        nodes = self.manager.ask("status")["nodes"]
+        nodes = self.manager.ask("status").get("nodes", ())  # none while the host's agent answers for its manager
         return next((str(node["state"]) for node in nodes if node["address"] == host.address), "unknown to the cluster")
 
     def node_name(self, host: Host) -> str:
