@@ -40,7 +40,10 @@ def loss(own: Survivor, others: Sequence[Survivor]) -> str:
     if own.revision is not None and best is not None and best != own:
         return f"the changes of the revisions {own.revision + 1} to {best.revision}, which {best.address} has"
     gone = ", ".join(each.address for each in others if not each.reached) or "nobody"
-    return f"what reached only those that are gone ({gone}): at most the changes of the last moments before"
+    return (
+        f"what reached only those that are gone ({gone}): the changes of the last moments before, and all since this "
+        "host was cut off from them, if it was"
+    )
 
 
 def _refused(why: str, there: str) -> Refused:
