@@ -26,7 +26,16 @@ def ask(method, url, body=None, cookie=""):
         return answer
     finally:
         connection.close()
-cookie = ask("POST", "/api/login", {"user": user, "password": password}).getheader("Set-Cookie").split(";")[0]
+def login():
+    while True:
+        try:
+            answer = ask("POST", "/api/login", {"user": user, "password": password})
+            if answer.status == 200:
+                return answer.getheader("Set-Cookie").split(";")[0]
+        except (OSError, http.client.HTTPException):
+            pass
+        time.sleep(0.2)
+cookie = login()
 said = threading.Lock()
 def work(kind):
     number = 0
