@@ -60,13 +60,14 @@ class Promises:
         self._containers = world.containers("keep")
 
     def converged(self) -> float:
-        """Wait until every manager sees all nodes and instances well; returns the seconds that took. Raises Broken."""
+        """Wait until every manager sees all nodes and instances well, and the engines run them, which managers hear
+        a moment later after a reboot; returns the seconds that took. Raises Broken."""
         begun = time.monotonic()
         trouble = ""
 
         def well() -> bool:
             nonlocal trouble
-            trouble = next(filter(None, map(self._trouble_at, self._world.managers)), "")
+            trouble = next(filter(None, map(self._trouble_at, self._world.managers)), "") or self._missing()
             return not trouble
 
         try:
@@ -85,6 +86,10 @@ class Promises:
             return f"{host.name}: the cluster is {status['cluster']['state']}: {status}"
         ill = [row["instance"] for row in rows if not row["ready"] and row["kind"] == "deploy"]
         return f"{host.name}: not ready: {ill}" if ill else ""
+
+    def _missing(self) -> str:
+        missing = sorted(self._containers.keys() - self._world.containers("keep").keys())
+        return f"not running: {missing}" if missing else ""
 
     def check(self, faults: Sequence[Fault]) -> None:
         """Everything that holds once the cluster is as before. Writers must be paused."""
