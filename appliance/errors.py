@@ -11,6 +11,7 @@
     ├── NotFound                    HTTP 404
     ├── PackageDamaged                                 a part of the package is not what its manifest says
     ├── LocalStateDamaged                              a file of ours on this node does not parse
+    │   └── NewerState                                 nor would it: a newer release gave it another meaning
     ├── EngineError                                    the container engine refused or failed
     │   └── NoSuchContainer
     └── Unavailable                 HTTP 503           trying again later can help (retryable)
@@ -127,6 +128,10 @@ class PackageDamaged(ApplianceError):
 
 
 class LocalStateDamaged(ApplianceError):
+    pass
+
+
+class NewerState(LocalStateDamaged):
     pass
 
 

@@ -13,6 +13,7 @@ from appliance.host.files import sync_folder, write_if_changed
 from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Assignment
 from appliance.model.wish import Action, LocalWish
+from appliance.store.codec import rewritten_file
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ class AssignmentBook:
         with self._lock:
             if self._all.get(assignment.instance) == assignment:
                 return
-            write_if_changed(self._file(assignment.instance), msgspec.json.encode(assignment))
+            file = self._file(assignment.instance)
+            write_if_changed(file, rewritten_file(file, assignment))
             self._all[assignment.instance] = assignment
             self._mend(assignment.instance)
         if self._wishes is not None:

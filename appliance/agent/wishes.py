@@ -13,6 +13,7 @@ from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Assignment
 from appliance.model.moment import now_text
 from appliance.model.wish import Action, Known, LocalWish
+from appliance.store.codec import rewritten_file
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ class LocalWishes:
         self.settle(instance, self._number)
 
     def _keep(self, number: int, wishes: dict[str, LocalWish]) -> None:
-        write_atomic(self._file, msgspec.json.encode(_Kept(number=number, wishes=tuple(wishes.values()))))
+        kept = _Kept(number=number, wishes=tuple(wishes.values()))
+        write_atomic(self._file, rewritten_file(self._file, kept))
         self._number, self._wishes = number, wishes
         for told in self._listeners:
             told(tuple(wishes.values()))

@@ -13,9 +13,6 @@ from appliance.delivery.backups import row_of
 from appliance.errors import NotPermitted, UsageError
 from appliance.model.backup import BackupPlan
 from appliance.model.cluster import User
-from appliance.store import keys
-from appliance.store.codec import encode
-from appliance.store.store import Expect, Put
 
 SHORTEST = 60.0
 """Seconds between two backups by the plan."""
@@ -99,7 +96,8 @@ def insist_on_admin(context: Context, call: Call) -> None:
 
 def change_plan(context: Context, change: PlanChange) -> BackupPlan:
     """Raises UsageError for a plan that cannot be followed."""
-    entry, before = context.state.copy.get(keys.BACKUP_PLAN), context.state.backup_plan()
+    cell = context.state.backup_plan_cell
+    expect, before = cell.unchanged(), context.state.backup_plan()
     given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
     plan = msgspec.structs.replace(before, **given)
     if any(seconds and not seconds >= SHORTEST for seconds in (plan.every, plan.rehearse)):
@@ -108,6 +106,5 @@ def change_plan(context: Context, change: PlanChange) -> BackupPlan:
         raise UsageError(f"Between 1 and {MOST_KEPT} backups can be kept.")
     if plan.folder and not Path(plan.folder).is_absolute():
         raise UsageError(f"{plan.folder!r} is no absolute path.", next="name the folder from / on")
-    expect = Expect(keys.BACKUP_PLAN, entry.revision if entry else 0)
-    context.commit([Put(keys.BACKUP_PLAN, encode(plan))], [expect])
+    context.commit([cell.put(plan)], [expect])
     return plan

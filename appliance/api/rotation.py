@@ -12,8 +12,7 @@ from appliance.model.rotation import NewKeys, Rotation
 from appliance.security.ca import fingerprint, make_ca
 from appliance.security.ssh import make_ssh_key
 from appliance.store import keys
-from appliance.store.codec import encode
-from appliance.store.store import Expect, Put
+from appliance.store.store import Expect
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,13 +70,14 @@ def begin(context: Context) -> None:
         link=public.strip(),
         sealed=context.seal.seal(new, SEALED),
     )
-    context.commit([Put(keys.ROTATION, encode(rotation))], [Expect(keys.ROTATION, 0)])
+    context.commit([context.state.rotation_cell.put(rotation)], [Expect(keys.ROTATION, 0)])
 
 
 def finish(context: Context) -> None:
     """Refused while somebody still needs the old authorities."""
-    rotation, entry = context.state.rotation(), context.state.copy.get(keys.ROTATION)
-    if rotation is None or entry is None:
+    cell = context.state.rotation_cell
+    expect, rotation = cell.unchanged(), cell.get()
+    if rotation is None:
         raise Refused("No change of the authorities is under way.", next="begin one: appliance certificate rotate")
     if rotation.step == "dropping":
         return
@@ -90,4 +90,4 @@ def finish(context: Context) -> None:
             page="certificates#new-authorities",
         )
     dropping = msgspec.structs.replace(rotation, step="dropping")
-    context.commit([Put(keys.ROTATION, encode(dropping))], [Expect(keys.ROTATION, entry.revision)])
+    context.commit([cell.put(dropping)], [expect])

@@ -6,9 +6,6 @@ from appliance.api.call import Call, Route
 from appliance.api.context import Context
 from appliance.errors import Unavailable
 from appliance.model.time_servers import parse_time_servers
-from appliance.store import keys
-from appliance.store.codec import encode
-from appliance.store.store import Expect, Put
 
 
 class Servers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,9 +29,10 @@ def routes(context: Context) -> list[Route]:
 
 
 def set_servers(context: Context, servers: tuple[str, ...]) -> object:
-    entry, cluster = context.state.copy.get(keys.CLUSTER), context.state.cluster()
-    if entry is None or cluster is None:
+    cell = context.state.cluster_cell
+    expect, cluster = cell.unchanged(), cell.get()
+    if cluster is None:
         raise Unavailable("The cluster is still being set up.", next="try again in a moment")
     changed = msgspec.structs.replace(cluster, time_servers=servers)
-    context.commit([Put(keys.CLUSTER, encode(changed))], [Expect(keys.CLUSTER, entry.revision)])
+    context.commit([cell.put(changed)], [expect])
     return {"servers": list(servers)}

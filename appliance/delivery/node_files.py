@@ -4,11 +4,11 @@ import secrets
 import threading
 from collections.abc import Callable
 
-from appliance.errors import LocalStateDamaged, NotFound
+from appliance.errors import LocalStateDamaged, NewerState, NotFound
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 from appliance.model.identity import FirstState, NodeIdentity, OwnMember
-from appliance.store.codec import decode, encode
+from appliance.store.codec import decode, encode, rewritten_file
 
 DEFAULT_NETWORK = "10.99.0.0/16"
 _identity_changes = threading.Lock()
@@ -20,7 +20,7 @@ def new_id(kind: str) -> str:
 
 
 def read_identity(layout: Layout) -> NodeIdentity:
-    """Raises NotFound on a host that is no node, LocalStateDamaged when the file does not parse."""
+    """Raises NotFound on a host that is no node, LocalStateDamaged (also NewerState) when the file does not parse."""
     try:
         data = layout.node_file.read_bytes()
     except FileNotFoundError:
@@ -31,6 +31,8 @@ def read_identity(layout: Layout) -> NodeIdentity:
         ) from None
     try:
         return decode(data, NodeIdentity, where=str(layout.node_file))
+    except NewerState:
+        raise
     except LocalStateDamaged as error:
         raise LocalStateDamaged(
             "This host no longer knows which node it is: its identity is damaged. Its containers are left as they are.",
@@ -46,8 +48,11 @@ def is_node(layout: Layout) -> bool:
 
 
 def write_identity(layout: Layout, identity: NodeIdentity) -> None:
-    """The last step of becoming a node: before it, nothing runs; after it, everything needed is on the disk."""
-    write_atomic(layout.node_file, encode(identity), mode=0o644)
+    """The last step of becoming a node: before it, nothing runs; after it, everything needed is on the disk.
+
+    What a newer release has added to the node's identity stays; an identity that does not parse is replaced.
+    """
+    write_atomic(layout.node_file, rewritten_file(layout.node_file, identity), mode=0o644)
 
 
 def read_member(layout: Layout) -> OwnMember | None:
@@ -62,7 +67,7 @@ def read_member(layout: Layout) -> OwnMember | None:
 
 
 def write_member(layout: Layout, member: OwnMember) -> None:
-    write_atomic(layout.member_file, encode(member))
+    write_atomic(layout.member_file, rewritten_file(layout.member_file, member))
 
 
 def has_etcd_data(layout: Layout) -> bool:

@@ -11,7 +11,7 @@ from appliance.model.cluster import HTTPS_PORT, Cluster
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import NodeSpec
 from appliance.store import keys
-from appliance.store.codec import decode, encode
+from appliance.store.codec import decode, rewritten
 
 KINDS = {
     "node": keys.NODES,
@@ -57,7 +57,7 @@ def restored(entries: Mapping[str, bytes], identity: NodeIdentity, now: float) -
     if own is None:
         raise Refused("The backup does not know the manager that made it.", where=identity.id, page="backup")
     agents = {
-        key: encode(msgspec.structs.replace(node, roles=("agent",)))
+        key: rewritten(entries[key], msgspec.structs.replace(node, roles=("agent",)), where=key)
         for key, node in nodes.items()
         if "manager" in node.roles
     }
@@ -65,7 +65,8 @@ def restored(entries: Mapping[str, bytes], identity: NodeIdentity, now: float) -
     url = cluster.url if cluster.vip else f"https://{identity.address}:{HTTPS_PORT}/"
     incarnation = max(cluster.incarnation + 1, int(now))
     again = msgspec.structs.replace(cluster, url=url, incarnation=incarnation, held=True)
-    return {**entries, **agents, keys.NODES + identity.id: encode(mine), keys.CLUSTER: encode(again)}
+    changed = {keys.NODES + identity.id: mine, keys.CLUSTER: again}
+    return {**entries, **agents, **{key: rewritten(entries[key], value, where=key) for key, value in changed.items()}}
 
 
 def other_managers(entries: Mapping[str, bytes], own: str) -> list[NodeSpec]:

@@ -14,7 +14,6 @@ from appliance.loop import Loop
 from appliance.model.rotation import NewKeys, Rotation, missing, whose_turn
 from appliance.security.sealing import Seal
 from appliance.store import keys
-from appliance.store.codec import encode
 from appliance.store.state import Change, State, await_copy, commit_as_leader
 from appliance.store.store import Delete, Expect, Put, Store
 
@@ -95,8 +94,8 @@ class Rotating:
         term, state = self._term(), self._state
         if term is None or rotation.step == "signing" or missing_now(state, rotation):
             return
-        expect = (Expect(keys.ROTATION, self._revision()),)
-        operations = [Delete(keys.ROTATION)] if rotation.step == "dropping" else self._signing(rotation)
+        expect = (state.rotation_cell.unchanged(),)
+        operations = [state.rotation_cell.delete()] if rotation.step == "dropping" else self._signing(rotation)
         commit_as_leader(self._store, state.copy, term, [Change(tuple(operations), expect)])
 
     def _signing(self, rotation: Rotation) -> list[Put | Delete]:
@@ -106,14 +105,10 @@ class Rotating:
         assert cluster is not None, "a rotation is of a cluster"
         now = msgspec.structs.replace(cluster, ca_fingerprint=rotation.fingerprint)
         return [
-            Put(keys.ROTATION, encode(msgspec.structs.replace(rotation, step="signing"))),
-            Put(keys.CLUSTER, encode(now)),
+            state.rotation_cell.put(msgspec.structs.replace(rotation, step="signing")),
+            state.cluster_cell.put(now),
             *(state.tokens.delete(token) for token in state.tokens.all()),
         ]
-
-    def _revision(self) -> int:
-        entry = self._state.copy.get(keys.ROTATION)
-        return entry.revision if entry else 0
 
 
 def missing_now(state: State, rotation: Rotation) -> list[str]:

@@ -17,13 +17,12 @@ from appliance.errors import Unavailable
 from appliance.link.messages import Picture
 from appliance.link.telling import Outlet
 from appliance.loop import Loop
-from appliance.model.cluster import SYSTEM_SERVICE, Cluster
+from appliance.model.cluster import SYSTEM_SERVICE
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.node import NodeSpec
 from appliance.store import keys
-from appliance.store.codec import encode
 from appliance.store.state import State
-from appliance.store.store import Expect, Put, Store
+from appliance.store.store import Expect, Store
 
 log = logging.getLogger(__name__)
 
@@ -115,11 +114,12 @@ class Adoption:
 
     def adopt(self) -> None:
         """From now on the restored state holds. Raises Conflict, Unavailable."""
-        entry, cluster = self._state.copy.get(keys.CLUSTER), self._state.cluster()
-        if entry is None or cluster is None:
+        cell = self._state.cluster_cell
+        expect, cluster = cell.unchanged(), cell.get()
+        if cluster is None:
             raise Unavailable("The cluster is still being set up.", next="try again in a moment")
         if cluster.held:
-            self._store.commit([Put(keys.CLUSTER, _released(cluster))], [Expect(keys.CLUSTER, entry.revision)])
+            self._store.commit([cell.put(msgspec.structs.replace(cluster, held=False))], [expect])
 
 
 class Hold:
@@ -171,7 +171,3 @@ def _would(instance: Instance | None, binding: Binding | None, names: Mapping[st
     if (instance.restart, instance.generation) != (status.restart, status.generation):
         return "be restarted: somebody has restarted it since"
     return ""
-
-
-def _released(cluster: Cluster) -> bytes:
-    return encode(msgspec.structs.replace(cluster, held=False))

@@ -17,8 +17,6 @@ from appliance.link.telling import Outlet, Telling, whole
 from appliance.loop import Loop
 from appliance.model.cluster import HTTPS_PORT, LINK_PORT
 from appliance.model.node import NodeSpec
-from appliance.store import keys
-from appliance.store.codec import encode
 from appliance.store.state import State
 from appliance.store.store import Delete, Expect, Put, Store
 
@@ -107,7 +105,7 @@ def moving(state: State, node: NodeSpec, address: str) -> tuple[list[Put | Delet
     puts: list[Put | Delete] = [state.nodes.put(node.id, msgspec.structs.replace(node, address=address))]
     cluster = state.cluster()
     if cluster is not None and cluster.url == _page(node.address):
-        puts.append(Put(keys.CLUSTER, encode(msgspec.structs.replace(cluster, url=_page(address)))))
+        puts.append(state.cluster_cell.put(msgspec.structs.replace(cluster, url=_page(address))))
     return puts, [state.nodes.unchanged(node.id)]
 
 

@@ -26,7 +26,7 @@ from appliance.roles.founding import sidecars_of, write_files
 from appliance.roles.own_member import endpoints
 from appliance.roles.restoring import end_etcd
 from appliance.store import keys
-from appliance.store.codec import decode, encode
+from appliance.store.codec import decode, rewritten
 from appliance.store.etcd import EtcdStore
 from appliance.store.etcd_channels import Credentials, EtcdChannels
 from appliance.store.etcd_progress import ask_progress
@@ -108,8 +108,8 @@ def recovered(entries: Mapping[str, bytes], own: str) -> dict[str, bytes]:
     cluster = decode(entries[keys.CLUSTER], Cluster, where=keys.CLUSTER)
     nodes = {key: decode(value, NodeSpec, where=key) for key, value in entries.items() if key.startswith(keys.NODES)}
     again = msgspec.structs.replace(cluster, incarnation=cluster.incarnation + 1)
-    return {keys.CLUSTER: encode(again)} | {
-        key: encode(msgspec.structs.replace(node, roles=("agent",)))
+    return {keys.CLUSTER: rewritten(entries[keys.CLUSTER], again, where=keys.CLUSTER)} | {
+        key: rewritten(entries[key], msgspec.structs.replace(node, roles=("agent",)), where=key)
         for key, node in nodes.items()
         if "manager" in node.roles and node.id != own
     }

@@ -15,7 +15,7 @@ import msgspec
 from appliance.delivery.engine_process import EngineProcess
 from appliance.delivery.node_files import read_identity, write_identity
 from appliance.delivery.package import running_file
-from appliance.errors import ApplianceError, LocalStateDamaged, Refused
+from appliance.errors import ApplianceError, LocalStateDamaged, NewerState, Refused
 from appliance.host.files import write_if_changed
 from appliance.host.layout import Layout
 from appliance.host.lock import only_one
@@ -160,6 +160,9 @@ class Settled:
         """What we run with is written again where the file is damaged."""
         try:
             return read_identity(self._layout)
+        except NewerState as error:
+            log.error("%s", "\n".join(error.lines()))
+            return self._identity
         except LocalStateDamaged as error:
             log.error("%s; it is written anew as it was", "\n".join(error.lines()))
             write_identity(self._layout, self._identity)

@@ -27,7 +27,7 @@ from appliance.model.session import LoginSession
 from appliance.model.stamp import Stamp
 from appliance.model.vip import Vip, VipStatus
 from appliance.store import keys
-from appliance.store.codec import decode, encode
+from appliance.store.codec import decode, encode, rewritten
 from appliance.store.store import MOST_OPERATIONS, Delete, Entry, Expect, Put, Store
 
 
@@ -92,7 +92,11 @@ class Table[T]:
         return Expect(self.prefix + name, 0 if entry is None else entry.revision)
 
     def put(self, name: str, value: T, *, lease: int = 0) -> Put:
-        return Put(self.prefix + name, encode(value), lease)
+        """What a newer release has added to the value that is there stays. Raises LocalStateDamaged if that one is not
+        readable here."""
+        key = self.prefix + name
+        entry = self._copy.get(key)
+        return Put(key, encode(value) if entry is None else rewritten(entry.value, value, where=key), lease)
 
     def delete(self, name: str) -> Delete:
         return Delete(self.prefix + name)
@@ -109,8 +113,30 @@ class Table[T]:
         return value
 
 
+class Cell[T]:
+    """The only value of its kind, in a place of its own; all else as in a table."""
+
+    def __init__(self, copy: Copy, key: str, kind: type[T]) -> None:
+        self._table = Table(copy, key, kind)
+
+    def get(self) -> T | None:
+        return self._table.get("")
+
+    def unchanged(self) -> Expect:
+        return self._table.unchanged("")
+
+    def put(self, value: T) -> Put:
+        return self._table.put("", value)
+
+    def delete(self) -> Delete:
+        return self._table.delete("")
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        return self._table.subscribe(callback)
+
+
 class State:
-    """Every table of the cluster."""
+    """Every table of the cluster, and every cell."""
 
     def __init__(self, copy: Copy) -> None:
         self.copy = copy
@@ -143,11 +169,13 @@ class State:
         self.instance_status = Table(copy, keys.INSTANCE_STATUS, InstanceStatus)
         self.backup_status = Table(copy, keys.BACKUP_STATUS, BackupStatus)
         self.revisions = Table(copy, keys.REVISIONS, Revision)
+        self.cluster_cell = Cell(copy, keys.CLUSTER, Cluster)
+        self.rotation_cell = Cell(copy, keys.ROTATION, Rotation)
+        self.backup_plan_cell = Cell(copy, keys.BACKUP_PLAN, BackupPlan)
 
     def cluster(self) -> Cluster | None:
         """None until `up` has written it."""
-        entry = self.copy.get(keys.CLUSTER)
-        return None if entry is None else decode(entry.value, Cluster, where=entry.key)
+        return self.cluster_cell.get()
 
     def stamp(self) -> Stamp:
         """How new this copy is; whatever is read from it afterwards is at least as new."""
@@ -157,13 +185,11 @@ class State:
 
     def backup_plan(self) -> BackupPlan:
         """The usual one until somebody has chosen another."""
-        entry = self.copy.get(keys.BACKUP_PLAN)
-        return BackupPlan() if entry is None else decode(entry.value, BackupPlan, where=entry.key)
+        return self.backup_plan_cell.get() or BackupPlan()
 
     def rotation(self) -> Rotation | None:
         """None where the authorities are not being replaced."""
-        entry = self.copy.get(keys.ROTATION)
-        return None if entry is None else decode(entry.value, Rotation, where=entry.key)
+        return self.rotation_cell.get()
 
     def revision(self, service: str, number: int) -> Revision | None:
         return self.revisions.get(keys.revision_name(service, number))
