@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,6 +15,8 @@ from appliance.host.layout import Layout
 
 PATIENCE = 60.0
 """Seconds an answer may take before the connection is given up."""
+_ASK_AGAIN = 0.5
+"""Seconds after which a manager that did not answer is asked again."""
 
 
 class ApiProblem(ApplianceError):
@@ -60,6 +63,19 @@ class Client:
 
     def get(self, *path: str, **query: str) -> Any:
         return self._ask("GET", path, query, None)
+
+    def get_until(self, deadline: float, *path: str, **query: str) -> Any:
+        """As `get`, and asked again until `deadline` (of `time.monotonic()`) while no manager answers.
+
+        For commands that wait: what they wait for goes on while their manager is being started anew.
+        """
+        while True:
+            try:
+                return self.get(*path, **query)
+            except LinkDown:
+                if time.monotonic() + _ASK_AGAIN > deadline:
+                    raise
+            time.sleep(_ASK_AGAIN)
 
     def post(self, *path: str, body: object = None) -> Any:
         return self._ask("POST", path, {}, body)

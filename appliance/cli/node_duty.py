@@ -118,7 +118,7 @@ def _wait_until_empty(client: Client, node: str, timeout: float) -> dict[str, An
     deadline = time.monotonic() + timeout
     told = -1
     while True:
-        found: dict[str, Any] = client.get("nodes", node, "drain")
+        found: dict[str, Any] = client.get_until(deadline, "nodes", node, "drain")
         left = found["left"]
         if len(left) != told:
             told = len(left)

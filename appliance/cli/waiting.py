@@ -27,7 +27,8 @@ def wait_until_done(client: Client, service: str, timeout: float, *, revision: i
     seen, told = "", ""
     while True:
         left = deadline - time.monotonic()
-        found = client.get("services", service, "progress", seen=seen, timeout=f"{max(0.0, min(left, 25.0)):.3f}")
+        patience = f"{max(0.0, min(left, 25.0)):.3f}"
+        found = client.get_until(deadline, "services", service, "progress", seen=seen, timeout=patience)
         line = line_of(found)
         if line != told:
             _tell(line, last=found["done"])
