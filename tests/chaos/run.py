@@ -49,7 +49,8 @@ def chaos(
     """Run until `faults` have happened. The history lies in `log`; a promise that broke is told in the summary."""
     history = History(log)
     summary = Summary(seed)
-    with world(package, managers, agents) as cluster:
+    logs = log.with_suffix(".logs")
+    with world(package, managers, agents, logs) as cluster:
         run = _Run(cluster, seed, history, summary, tell)
         begun = time.monotonic()
         try:
@@ -57,7 +58,7 @@ def chaos(
         except Broken as error:
             summary.broken = str(error)
             history.write("broken", what=str(error))
-            cluster.lab.copy_logs(log.with_suffix(".logs"))
+            cluster.lab.copy_logs(logs)
         finally:
             summary.seconds = time.monotonic() - begun
             run.end()

@@ -138,10 +138,14 @@ def etcd_folder(host: Host) -> Path:
 
 
 @contextmanager
-def world(package: Path, managers: int, agents: int) -> Iterator[World]:
+def world(package: Path, managers: int, agents: int, logs: Path) -> Iterator[World]:
+    """`logs`: where those of all hosts go when it does not come about, or when what is done with it fails."""
     with Lab(package=package) as lab:
         try:
             yield World(lab, managers, agents)
+        except Exception:
+            lab.copy_logs(logs)
+            raise
         finally:
             for host in lab.hosts:
                 host.power_off()
