@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import batched
 from typing import Protocol
 
 import msgspec
@@ -21,7 +22,7 @@ from appliance.model.rotation import NodeTrust
 from appliance.model.stamp import Stamp
 from appliance.security.ssh import LinkCertificate, key_fingerprint, read_certificate
 from appliance.store.state import State, await_copy, record_held
-from appliance.store.store import Store
+from appliance.store.store import MOST_OPERATIONS, Store
 
 log = logging.getLogger(__name__)
 
@@ -128,11 +129,13 @@ class TrustDispatch:
     def _write_down(self) -> None:
         """What nodes have said of whom they believe."""
         with self._lock:
-            said, self._said = self._said, {}
+            said = dict(self._said)
         table, nodes = self._state.node_trust, self._state.nodes.all()
         news = [trust for name, trust in said.items() if name in nodes and table.get(name) != trust]
-        if news:
-            await_copy(self._state.copy, self._store.commit([table.put(trust.node, trust) for trust in news]))
+        for batch in batched(news, MOST_OPERATIONS, strict=False):
+            await_copy(self._state.copy, self._store.commit([table.put(trust.node, trust) for trust in batch]))
+        with self._lock:  # only now: a node says it once
+            self._said = {name: trust for name, trust in self._said.items() if trust is not said.get(name)}
 
     def _bring_up_to_date(self, node_id: str, shown: LinkCertificate, stamp: Stamp) -> float:
         authorities = self._authorities()

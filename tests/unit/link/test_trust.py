@@ -5,9 +5,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from appliance.link.messages import Picture, Trust
+from appliance.link.messages import Believes, Picture, Trust
 from appliance.link.trust import Authorities, TrustDispatch
 from appliance.model.certificate import DAY, USUAL_LIFE, RevokedKey
+from appliance.model.rotation import NodeTrust
 from appliance.security.ssh import (
     LinkCertificate,
     issue_host_certificate,
@@ -16,6 +17,7 @@ from appliance.security.ssh import (
     public_key_of,
     read_certificate,
 )
+from appliance.store.store import MOST_OPERATIONS
 from tests.unit.link.cluster_in_memory import NOW, ClusterInMemory, unstamped
 
 START = 1_800_000_000.0
@@ -47,10 +49,10 @@ class Links:
 
 
 class World(ClusterInMemory):
-    """One node, `n1`, connected with a certificate of START."""
+    """Of its nodes `n1` is connected, with a certificate of START."""
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    def __init__(self, nodes: int = 1) -> None:
+        super().__init__(nodes)
         self.now = START
         self.links = Links()
         self.key = make_ssh_key()[1].strip()
@@ -181,6 +183,27 @@ def test_a_link_is_cut_when_its_node_is_removed(world: World) -> None:
     world.commit(world.state.nodes.delete("n1"))
     assert world.told() == []
     assert world.links.connected() == set()
+
+
+def test_what_an_outage_kept_from_being_written_of_whom_nodes_believe_is_written_later(world: World) -> None:
+    def fail() -> None:
+        raise ConnectionError("no store")
+
+    world.told()
+    world.trust.believes("n1", Believes(authorities=("a",), signed_by="a"))
+    world.store.before = fail
+    with pytest.raises(ConnectionError):
+        world.trust.cycle()
+    world.trust.cycle()
+    assert world.state.node_trust.all() == {"n1": NodeTrust(node="n1", authorities=("a",), signed_by="a")}
+
+
+def test_more_nodes_than_one_commit_takes_may_say_at_once_whom_they_believe() -> None:
+    world = World(nodes=MOST_OPERATIONS + 2)
+    for node in world.state.nodes.all():
+        world.trust.believes(node, Believes(authorities=("a",), signed_by="a"))
+    world.trust.cycle()
+    assert world.state.node_trust.all().keys() == world.state.nodes.all().keys()
 
 
 def test_what_was_given_is_written_down(world: World) -> None:
