@@ -36,6 +36,7 @@ class Fence:
         self._file = file
         self._clock = clock
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._kept = _read(file, cluster)
         self._stamp, self._turn = self._kept.stamp, self._kept.turn
 
@@ -55,8 +56,8 @@ class Fence:
             return self._turn
 
     def keep(self, stamp: Stamp) -> None:
-        """Remember, durably, that what has this stamp was carried out."""
-        with self._lock:
+        """Remember, durably, that what has this stamp was carried out. Nobody else waits for the disk meanwhile."""
+        with self._writing:
             kept = _Kept(self._kept.cluster, max(self._kept.stamp, stamp), self._turn)
             if kept == self._kept:
                 return

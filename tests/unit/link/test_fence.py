@@ -1,5 +1,7 @@
 """What a node has taken only rises, and survives what was worth a write."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from appliance.link.fence import Fence
@@ -40,6 +42,22 @@ def test_turns_rise_over_restarts_also_when_the_clock_was_set_back_or_the_file_i
     fence.keep(Stamp(0, 1))
     assert first < second < Fence(file, "c", lambda: 10.0).next_turn()
     assert second < Fence(tmp_path / "lost.json", "c", lambda: 1010.0).next_turn()
+
+
+def test_a_slow_disk_keeps_nobody_from_taking_a_picture(tmp_path: Path) -> None:
+    fence = Fence(tmp_path / "fence.json", "c")
+    pipe = tmp_path / f".fence.json.{os.getpid()}.new"
+    os.mkfifo(pipe)  # opening it waits for a reader, as a write does for a disk
+    with ThreadPoolExecutor(2) as threads:
+        keeping = threads.submit(fence.keep, Stamp(0, 1))
+        taking = threads.submit(fence.take, Stamp(0, 2))
+        try:
+            taking.result(timeout=5)
+            assert not keeping.done()
+        finally:
+            os.close(os.open(pipe, os.O_RDONLY))
+            assert isinstance(keeping.exception(), OSError)  # a pipe is not synced
+    assert fence.stamp == Stamp(0, 2)
 
 
 def test_a_damaged_file_holds_nobody_off(tmp_path: Path) -> None:
