@@ -128,7 +128,7 @@ class Reports:
             return RETRY
         if changes == self._looked_at and not self._missed:
             return None
-        wait = self._miss(followers)
+        wait = self._miss()
         self._looked_at = changes
         return wait
 
@@ -168,11 +168,12 @@ class Reports:
                 changes[node_id] = Change((table.put(node_id, status),), (exists, untold))
         return changes
 
-    def _miss(self, followers: dict[str, NodeStatus]) -> float | None:
+    def _miss(self) -> float | None:
         """Show as unreachable who has been missed for long enough; returns the seconds until the next may be."""
         now, term = self._clock(), self._term()
-        missed = {node_id: condition for node_id, condition in self._silent(term) if node_id not in followers}
-        with self._lock:
+        silent = dict(self._silent(term))
+        with self._lock:  # who left while the store was written to is missed since then
+            missed = {node_id: condition for node_id, condition in silent.items() if node_id not in self._followers}
             self._missed = {node_id: self._missed.get(node_id, now + UNREACHABLE_AFTER) for node_id in missed}
             due = {node_id for node_id, at in self._missed.items() if at <= now}
             later = [at - now for at in self._missed.values() if at > now]

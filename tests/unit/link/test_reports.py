@@ -133,6 +133,17 @@ def test_a_node_whose_link_ended_is_unreachable_and_its_instances_keep_what_was_
     assert house.state.instance_status.all() == {"s/web-0": seen("s/web-0", "n1")}
 
 
+def test_a_node_that_leaves_while_another_is_written_is_missed_since_then(house: House) -> None:
+    house.hello("n1")
+    house.reports.cycle()
+    house.hello("n2")
+    house.store.before = lambda: house.reports.left("n1")
+    assert house.reports.cycle() == LEFT_FOR
+    house.now += LEFT_FOR
+    house.reports.cycle()
+    assert house.cluster.node_states() == {"n1": "unreachable", "n2": "ready"}
+
+
 def test_a_node_that_is_back_is_ready_whatever_the_store_was_told_in_between(house: House) -> None:
     house.hello("n1")
     house.reports.cycle()
