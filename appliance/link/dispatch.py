@@ -101,6 +101,9 @@ class Dispatch:
         stamp = self._state.stamp()
         wanted = self._assigned.by_node()
         gates = self._gates_for(self._state)
+        with self._lock:  # the others are greeted before they are told anything again
+            self._sent = {node_id: sent for node_id, sent in self._sent.items() if node_id in followers}
+            self._sent_gates = {node_id: sent for node_id, sent in self._sent_gates.items() if node_id in followers}
         for node_id in followers:
             mine = wanted.get(node_id, {})
             for message in (*self._gates(node_id, mine, gates), *self._orders(node_id, mine)):

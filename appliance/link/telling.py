@@ -65,6 +65,8 @@ class Telling[T]:
         followers = self._outlet.followers()  # first: what they have seen is in the state by now
         stamp = self._state.stamp()
         wanted = self._wanted(self._state)
+        with self._lock:  # the others are greeted before they are told anything again
+            self._told = {node_id: told for node_id, told in self._told.items() if node_id in followers}
         worked_out: dict[tuple[int, int], tuple[T | None, T, tuple[Picture, ...]]] = {}
         for node_id in followers:
             now = wanted(node_id)
