@@ -74,7 +74,7 @@ class TrustDispatch:
         self._clock = clock
         self._sent: dict[str, Trust] = {}
         self._said: dict[str, NodeTrust] = {}
-        self._given: dict[str, LinkCertificate] = {}
+        self._given: dict[str, tuple[LinkCertificate, LinkCertificate]] = {}
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle, interval=LOOK_AGAIN)
 
@@ -115,9 +115,7 @@ class TrustDispatch:
             shown = self._outlet.certificate_of(node_id)
             if shown is None:
                 continue
-            with self._lock:
-                latest = self._given.get(node_id, shown)
-            if why := self.why_not(latest):
+            if why := self.why_not(self._known(node_id, shown)):
                 log.warning("the link to %s is ended: %s", node_id, why)
                 self._outlet.cut(node_id)
                 continue
@@ -139,20 +137,25 @@ class TrustDispatch:
 
     def _bring_up_to_date(self, node_id: str, shown: LinkCertificate, stamp: Stamp) -> float:
         authorities = self._authorities()
-        with self._lock:
-            known, sent = self._given.get(node_id, shown), self._sent.get(node_id)
-        text = ""
+        known, text = self._known(node_id, shown), ""
         if known.authority != authorities.link[0] or not self._latest(node_id, known).due_in(self._clock()):
             text = authorities.sign(known, self._life())
             known = read_certificate(text)
             log.info("%s gets a new certificate", node_id)
         told = Trust(authorities=authorities.link, ca=authorities.ca, revoked=tuple(sorted(self._state.revoked.all())))
         with self._lock:
-            self._given[node_id], self._sent[node_id] = known, told
+            sent = self._sent.get(node_id)
+            self._given[node_id], self._sent[node_id] = (shown, known), told
         if text or told != sent:
             self._outlet.send(node_id, msgspec.structs.replace(told, certificate=text, stamp=stamp))
         record_held(self._state, self._store, [_held(node_id, known)])
         return self._latest(node_id, known).due_in(self._clock())
+
+    def _known(self, node_id: str, shown: LinkCertificate) -> LinkCertificate:
+        """The newest that the node has, for all this manager knows: what it was given since it has `shown` that."""
+        with self._lock:
+            at, given = self._given.get(node_id, (shown, shown))
+        return given if at == shown else shown
 
     def _latest(self, node_id: str, known: LinkCertificate) -> Validity:
         """Another manager may have given it one meanwhile."""

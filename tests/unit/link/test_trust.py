@@ -29,6 +29,7 @@ class Links:
     def __init__(self) -> None:
         self.shown: dict[str, LinkCertificate] = {}
         self.sent: list[Trust] = []
+        self.follow = True
 
     def send(self, node_id: str, message: Picture) -> None:
         trust = unstamped(message)
@@ -36,7 +37,7 @@ class Links:
         self.sent.append(trust)
 
     def followers(self) -> set[str]:
-        return self.connected()
+        return self.connected() if self.follow else set()
 
     def connected(self) -> set[str]:
         return set(self.shown)
@@ -139,6 +140,17 @@ def test_a_link_that_was_begun_with_an_old_signature_stays_when_the_node_has_a_n
     assert len(world.told()) == 1
     world.sign_with(new)
     assert len(world.told()) == 1
+    assert world.links.connected() == {"n1"}
+
+
+def test_a_node_that_has_its_new_signature_from_another_manager_is_let_in(world: World) -> None:
+    new = make_ssh_key()[0]
+    world.told()
+    world.links.follow = False
+    world.sign_with(new, world.authority)
+    world.links.shown["n1"] = world.certificate()  # it came back with that one
+    world.sign_with(new)
+    assert world.told() == []
     assert world.links.connected() == {"n1"}
 
 
