@@ -24,7 +24,7 @@ from appliance.link.messages import (
     Report,
     Wishes,
 )
-from appliance.link.session import HEARTBEAT, Messages, Stream
+from appliance.link.session import HEARTBEAT, Messages, Stream, end_on_failure
 from appliance.model.instance import InstanceStatus
 from appliance.model.skew import Skew
 from appliance.model.stamp import Stamp
@@ -83,6 +83,7 @@ class Conversation:
     def __init__(self, stream: Stream, manager: str, node: Node) -> None:
         self.manager = manager
         self.began = time.time()
+        self._stream = stream
         self._messages: Messages[FromManager] = Messages(stream, FromManager)
         self._node = node
         self._comparison = Comparison(node.clock, _tick)
@@ -117,6 +118,8 @@ class Conversation:
         """Until the session ends. Raises LinkDown."""
         log.info("connected to manager %s", self.manager)
         tasks = [asyncio.ensure_future(work) for work in (self._tell(), self._beat())]
+        for task in tasks:
+            end_on_failure(task, self._stream.close)
         try:
             while (message := await self._messages.receive()) is not None:
                 self._received(message)

@@ -35,8 +35,18 @@ from appliance.link.messages import (
     Wishes,
 )
 from appliance.link.seldom import Seldom
-from appliance.link.session import ALGORITHMS, CONTROL, HEARTBEAT, HOST_CERTIFICATE, SILENCE, Messages, Stream
+from appliance.link.session import (
+    ALGORITHMS,
+    CONTROL,
+    HEARTBEAT,
+    HOST_CERTIFICATE,
+    SILENCE,
+    Messages,
+    Stream,
+    end_on_failure,
+)
 from appliance.model.cluster import REGISTRY_PORT
+from appliance.model.instance import InstanceStatus
 from appliance.model.stamp import Stamp
 from appliance.security.ssh import LinkCertificate, read_certificate
 
@@ -103,7 +113,7 @@ class _Connection(asyncssh.SSHClientConnection):
 
 class _Node:
     """The live link of one node. `following`: all that is done for it while it follows this manager, None while it does
-    not; `early`: what it reported before the copy of the store was as new as what it has seen."""
+    not; `early`: what it reported last of each instance before the copy of the store was as new as what it has seen."""
 
     def __init__(self, connection: _Connection) -> None:
         self.connection = connection
@@ -111,7 +121,7 @@ class _Node:
         self.following: asyncio.Task[None] | None = None
         self.greeted = False
         self.seen = Stamp()
-        self.early: list[Report] = []
+        self.early: dict[str, InstanceStatus] = {}
 
 
 class ManagerLink:
@@ -233,10 +243,7 @@ class ManagerLink:
 
     async def open_channel(self, node_id: str, request: ChannelRequest) -> Channel:
         """Raises LinkDown when the node cannot be reached; what it refuses is raised by the channel's `read`."""
-        node = self._nodes.get(node_id)
-        if node is None:
-            raise LinkDown("The node is not connected to this manager.", where=node_id, next="see: appliance node ls")
-        return await _open(node.connection, msgspec.json.encode(request).decode())
+        return await _open(self._connection_to(node_id), msgspec.json.encode(request).decode())
 
     @contextmanager
     def registry_of(self, node_id: str) -> Iterator[str]:
@@ -244,7 +251,7 @@ class ManagerLink:
 
         From any thread but the loop's. Raises LinkDown.
         """
-        way = asyncio.run_coroutine_threadsafe(self._way_to_registry(node_id), self.loop).result(timeout=30)
+        way = asyncio.run_coroutine_threadsafe(self._way_to_registry(node_id), self.loop).result()
         try:
             yield f"127.0.0.1:{way.get_port()}"
         finally:
@@ -253,13 +260,19 @@ class ManagerLink:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     async def _way_to_registry(self, node_id: str) -> asyncssh.SSHListener:
-        node = self._nodes.get(node_id)
+        connection = self._connection_to(node_id)
         try:
-            if node is not None:
-                return await node.connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", REGISTRY_PORT)
-        except (asyncssh.Error, OSError) as error:
+            async with asyncio.timeout(_OPENING):
+                return await connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", REGISTRY_PORT)
+        except (asyncssh.Error, OSError) as error:  # TimeoutError is an OSError
             raise LinkDown("The node's registry cannot be reached.", where=node_id, why=str(error)) from error
-        raise LinkDown("The node is not connected to this manager.", where=node_id, next="see: appliance node ls")
+
+    def _connection_to(self, node_id: str) -> _Connection:
+        """Raises LinkDown."""
+        node = self._nodes.get(node_id)
+        if node is None:
+            raise LinkDown("The node is not connected to this manager.", where=node_id, next="see: appliance node ls")
+        return node.connection
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=30)
@@ -321,6 +334,7 @@ class ManagerLink:
             older.connection.abort()
             self._on_gone(node_id)  # what it said on the older link no longer counts
         sending = self.loop.create_task(self._send_queue(node, messages))
+        end_on_failure(sending, connection.abort)
         try:
             log.info("%s is connected", node_id)
             self._introduced(node_id, node, hello)
@@ -342,6 +356,7 @@ class ManagerLink:
         node.seen = hello.seen
         if hello.follows:
             node.following = self.loop.create_task(self._serve_follower(node_id, node, hello))
+            end_on_failure(node.following, node.connection.abort)
 
     def _end_following(self, node_id: str, node: _Node, *, anew: bool = False) -> None:
         if node.following is not None:
@@ -359,8 +374,8 @@ class ManagerLink:
             await asyncio.sleep(CATCHING_UP)
         node.greeted = True
         self._on_hello(node_id, hello)
-        for report in node.early:
-            self._on_report(node_id, report)
+        if node.early:
+            self._on_report(node_id, Report(statuses=tuple(node.early.values())))
         node.early.clear()
         if self._forward_registry(node_id):
             await _forward_registry(node.connection)
@@ -378,7 +393,7 @@ class ManagerLink:
                 if node.greeted:
                     self._on_report(node_id, message)
                 elif node.following is not None:
-                    node.early.append(message)
+                    node.early.update({status.instance: status for status in message.statuses})
             case Held():
                 if self._on_held is not None:
                     self._on_held(node_id, message)

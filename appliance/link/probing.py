@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from appliance.errors import ApplianceError, LinkDown
-from appliance.link.messages import ProbeRequest
+from appliance.link.messages import LARGEST_MESSAGE, ProbeRequest
 from appliance.model.measurement import Measurement
 
 PATIENCE = 60.0
@@ -59,7 +59,7 @@ class Probing:
         channel = await self._outlet.open_channel(node_id, request)
         try:
             said = b""
-            while (piece := await channel.read()) is not None:
+            while (piece := await channel.read()) is not None and len(said) <= LARGEST_MESSAGE:
                 said += piece[1]
         finally:
             channel.close()

@@ -1,7 +1,9 @@
 """What both ends of the link share: algorithms, limits, a byte stream over an SSH channel, messages over a stream."""
 
 import asyncio
+import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import asyncssh
@@ -19,6 +21,8 @@ from appliance.errors import (
     UsageError,
 )
 from appliance.link.messages import LARGEST_MESSAGE
+
+log = logging.getLogger(__name__)
 
 CONTROL = "control"
 """The command that opens the control session; every other is a ChannelRequest in JSON."""
@@ -171,6 +175,17 @@ class Messages[T]:
 
     async def send(self, message: msgspec.Struct) -> None:
         await self._stream.send(msgspec.json.encode(message) + b"\n")
+
+
+def end_on_failure(task: "asyncio.Task[None]", end: Callable[[], None]) -> None:
+    """Call `end` when a part of a link has failed: a link without it would live on and do only half of its work."""
+
+    def look(ended: "asyncio.Task[None]") -> None:
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            log.error("a part of a link failed; the link is ended", exc_info=error)
+            end()
+
+    task.add_done_callback(look)
 
 
 def encode_error(error: ApplianceError) -> tuple[str, str]:

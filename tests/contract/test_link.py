@@ -324,6 +324,37 @@ def test_a_manager_reaches_the_registry_on_the_node_of_another(world: World) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for network namespaces")
+def test_a_node_whose_hello_could_not_be_taken_says_it_again(world: World) -> None:
+    class DeafOnce(list[tuple[str, Any]]):
+        deaf = True
+
+        def append(self, heard: tuple[str, Any]) -> None:
+            if self.deaf:
+                self.deaf = False
+                raise RuntimeError("deaf")
+            super().append(heard)
+
+    world.heard = DeafOnce()
+    world.agent()
+    eventually(lambda: any(isinstance(message, Hello) for _, message in world.heard), 30)
+
+
+def test_a_node_that_cannot_make_its_heartbeat_begins_a_new_link() -> None:
+    class Broken(float):
+        def __radd__(self, other: float) -> float:
+            raise OSError("no clock")
+
+    world = World("agent")
+    try:
+        world.connected_agent()
+        world.ahead = Broken()
+        eventually(lambda: ("node-1", "gone") in world.heard, 2 * HEARTBEAT)
+        world.ahead = 0.0
+        eventually(world.manager.connected, 30)
+    finally:
+        world.stop()
+
+
 def test_both_ends_notice_a_silent_link_and_are_back_when_it_is_healed() -> None:
     with Lab() as lab, contextlib.ExitStack() as stack:
         manager_host, node_host = lab.host("manager"), lab.host("node")
