@@ -149,7 +149,8 @@ def issue_for_address(
 def renew_due(layout: Layout, now: float, life: float | None = None) -> set[Use]:
     """Renew those of this manager's own certificates that are due, or that the authority of now has not signed.
 
-    `life` in seconds, None : as long as the one before. Returns which. Raises LocalStateDamaged.
+    `life` in seconds, None : as long as the one before, as far as that is usual. Returns which. Raises
+    LocalStateDamaged.
     """
     authority, renewed = read_authority_pair(layout), set[Use]()
     for use, name in LEAVES.items():
@@ -157,7 +158,7 @@ def renew_due(layout: Layout, now: float, life: float | None = None) -> set[Use]
         good = validity_of(pair.certificate)
         if good.due_in(now) > 0 and is_issued_by(pair.certificate, authority.certificate):
             continue
-        certificate = renew(authority, pair, now, life or good.life or USUAL_LIFE).certificate
+        certificate = renew(authority, pair, now, _next_life(good, now, life)).certificate
         write_atomic(layout.pki / f"{name}.crt", certificate, mode=0o644)
         renewed.add(use)
     renewed |= _renew_user(layout, "ssh-ca", "user.crt", now, life)
@@ -173,9 +174,14 @@ def _renew_user(layout: Layout, signer: str, name: str, now: float, life: float 
     known = read_certificate(text)
     if known.validity.due_in(now) > 0 and known.authority == public_key_of(authority):
         return set()
-    again = renew_certificate(authority, text, now, life or known.validity.life or USUAL_LIFE)
+    again = renew_certificate(authority, text, now, _next_life(known.validity, now, life))
     write_atomic(path, again, mode=0o644)
     return {"user"}
+
+
+def _next_life(before: Validity, now: float, life: float | None) -> float:
+    # Of one that was issued by a wrong clock, the long life is not to be passed on.
+    return before.next_life(now, life or min(before.life, USUAL_LIFE) or USUAL_LIFE)
 
 
 def page_life(layout: Layout) -> float:

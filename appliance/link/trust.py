@@ -138,9 +138,11 @@ class TrustDispatch:
     def _bring_up_to_date(self, node_id: str, shown: LinkCertificate, stamp: Stamp) -> float:
         authorities = self._authorities()
         known, text = self._known(node_id, shown), ""
-        if known.authority != authorities.link[0] or not self._latest(node_id, known).due_in(self._clock()):
-            text = authorities.sign(known, self._life())
+        latest, now = self._latest(node_id, known), self._clock()
+        if known.authority != authorities.link[0] or not latest.due_in(now):
+            text = authorities.sign(known, latest.next_life(now, self._life()))
             known = read_certificate(text)
+            latest = self._latest(node_id, known)
             log.info("%s gets a new certificate", node_id)
         told = Trust(authorities=authorities.link, ca=authorities.ca, revoked=tuple(sorted(self._state.revoked.all())))
         with self._lock:
@@ -148,8 +150,9 @@ class TrustDispatch:
             self._given[node_id], self._sent[node_id] = (shown, known), told
         if text or told != sent:
             self._outlet.send(node_id, msgspec.structs.replace(told, certificate=text, stamp=stamp))
-        record_held(self._state, self._store, [_held(node_id, known)])
-        return self._latest(node_id, known).due_in(self._clock())
+        if latest == known.validity:
+            record_held(self._state, self._store, [_held(node_id, known)])
+        return latest.due_in(now)
 
     def _known(self, node_id: str, shown: LinkCertificate) -> LinkCertificate:
         """The newest that the node has, for all this manager knows: what it was given since it has `shown` that."""
@@ -158,9 +161,10 @@ class TrustDispatch:
         return given if at == shown else shown
 
     def _latest(self, node_id: str, known: LinkCertificate) -> Validity:
-        """Another manager may have given it one meanwhile."""
-        held = self._state.held.get(f"{node_id}/host")
-        return max((known.validity, *([held.validity] if held else [])), key=lambda each: each.over)
+        """Another manager may have given it one meanwhile. By a clock that steps what ends last may be due first."""
+        held, now = self._state.held.get(f"{node_id}/host"), self._clock()
+        found = (known.validity, *([held.validity] if held else []))
+        return max(found, key=lambda each: (each.due_in(now), each.over))
 
     def _life(self) -> float:
         cluster = self._state.cluster()

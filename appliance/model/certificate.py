@@ -46,6 +46,14 @@ class Validity(msgspec.Struct, frozen=True, kw_only=True):
         """
         return 0.0 if now < self.begun else max(0.0, self.renewal - now)
 
+    def next_life(self, now: float, usual: float) -> float:
+        """Seconds for which it is renewed now: `usual`, but for one that is not yet valid by this clock.
+
+        Then this clock or its issuer's is wrong, and `usual` after this one may be long over by all others. The longest
+        is good for whoever is up to LONGEST_LIFE ahead; it is due again as soon as this clock is right.
+        """
+        return LONGEST_LIFE if now < self.begun else usual
+
     def is_late(self, now: float) -> bool:
         """Whether it should have been renewed long ago."""
         return now < self.begun or self.over - now < self.life * WARNED_BEFORE

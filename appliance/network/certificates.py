@@ -82,7 +82,7 @@ class EntryCertificates:
             issued = table.get(name)
             if issued is None or issued.addresses != addresses or not self._due_in(issued, signer):
                 log.info("a certificate for %s is issued", host or ", ".join(addresses))
-                yield Change((table.put(name, self._issue(signer, host, addresses)),))
+                yield Change((table.put(name, self._issue(signer, host, addresses, issued)),))
 
     def _due_in(self, issued: IssuedCertificate, signer: KeyPair) -> float:
         """Seconds; 0 also where another authority signs by now."""
@@ -91,16 +91,21 @@ class EntryCertificates:
             return 0.0
         return validity_of(certificate).due_in(self._clock())
 
-    def _issue(self, signer: KeyPair, host: str, addresses: tuple[str, ...]) -> IssuedCertificate:
-        names, cluster = () if addresses else (host,), self._state.cluster()
+    def _issue(
+        self, signer: KeyPair, host: str, addresses: tuple[str, ...], before: IssuedCertificate | None
+    ) -> IssuedCertificate:
+        names, cluster, now = () if addresses else (host,), self._state.cluster(), self._clock()
+        life = cluster.certificate_life if cluster else USUAL_LIFE
+        if before is not None:
+            life = validity_of(before.certificate.encode()).next_life(now, life)
         pair = issue(
             signer,
             host[:64] or "entry",
-            self._clock(),
+            now,
             names=names,
             addresses=addresses,
             server=True,
-            life=cluster.certificate_life if cluster else USUAL_LIFE,
+            life=life,
         )
         sealed = self._seal.seal(pair.key, _about(host))
         return IssuedCertificate(host=host, addresses=addresses, certificate=pair.certificate.decode(), sealed=sealed)

@@ -251,14 +251,10 @@ def held_certificates(state: State) -> list[HeldCertificate]:
 
 
 def record_held(state: State, store: Store, held: Iterable[HeldCertificate]) -> None:
-    """Write down which certificates there are, where that is news; what ends earlier than what is known is none."""
-    news = [each for each in held if _is_news(each, state.held.get(each.name))]
+    """Write down which certificates there are, where that is news. Whoever issued or holds them knows best."""
+    news = [each for each in held if each != state.held.get(each.name)]
     if news:
         await_copy(state.copy, store.commit([state.held.put(each.name, each) for each in news]))
-
-
-def _is_news(held: HeldCertificate, known: HeldCertificate | None) -> bool:
-    return known is None or held.validity.over > known.validity.over
 
 
 def await_copy(copy: Copy, revision: int) -> None:

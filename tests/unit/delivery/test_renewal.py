@@ -66,6 +66,18 @@ def test_a_clock_that_jumps_back_renews_at_most_once(world: World, jump: float) 
     assert world.renewed == []
 
 
+def test_a_clock_a_year_ahead_and_then_a_year_behind_leaves_all_good_by_right_clocks(world: World) -> None:
+    for moment in (START + 370 * DAY, START - 370 * DAY):
+        world.cycle_at(moment)
+        assert world.renewed == [ALL]
+        own = pki.own_certificates(world.layout, "n1")
+        assert all(each.validity.begun < START < each.validity.over for each in own)
+        assert {each.name: each for each in own} == world.state.held.all()
+    world.cycle_at(START)
+    assert world.renewed == [ALL]
+    assert {round(each.validity.life) for each in pki.own_certificates(world.layout, "n1")} == {USUAL_LIFE}
+
+
 def test_without_a_store_they_are_renewed_for_as_long_as_before(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     pki.make_cluster_keys(layout, "lab", "n1", "192.0.2.1", START, life=600)

@@ -8,6 +8,7 @@ import pytest
 from appliance.link.messages import Believes, Picture, Trust
 from appliance.link.trust import Authorities, TrustDispatch
 from appliance.model.certificate import DAY, USUAL_LIFE, RevokedKey
+from appliance.model.cluster import Cluster
 from appliance.model.rotation import NodeTrust
 from appliance.security.ssh import (
     LinkCertificate,
@@ -17,7 +18,9 @@ from appliance.security.ssh import (
     public_key_of,
     read_certificate,
 )
-from appliance.store.store import MOST_OPERATIONS
+from appliance.store import keys
+from appliance.store.codec import encode
+from appliance.store.store import MOST_OPERATIONS, Put
 from tests.unit.link.cluster_in_memory import NOW, ClusterInMemory, unstamped
 
 START = 1_800_000_000.0
@@ -75,6 +78,13 @@ class World(ClusterInMemory):
     def certificate(self, key: str = "", node: str = "n1") -> LinkCertificate:
         return read_certificate(issue_host_certificate(self.authority, key or self.key, node, self.now))
 
+    def live(self, life: float) -> None:
+        """From now on certificates are issued for so many seconds."""
+        cluster = Cluster(
+            id="c", name="c", url="", network="10.99.0.0/16", ca_fingerprint="", created_at=NOW, certificate_life=life
+        )
+        self.commit(Put(keys.CLUSTER, encode(cluster)))
+
     def connect(self, certificate: LinkCertificate) -> None:
         self.links.shown["n1"] = certificate
         self.trust.greet("n1")
@@ -124,6 +134,18 @@ def test_one_that_has_ended_is_let_in_and_renewed(world: World) -> None:
     world.now += USUAL_LIFE * 3
     assert world.trust.why_not(world.links.shown["n1"]) == ""
     assert read_certificate(world.told()[0].certificate).validity.over == world.now + USUAL_LIFE
+
+
+@pytest.mark.parametrize("life", [600, USUAL_LIFE])
+def test_a_clock_a_year_behind_one_that_was_a_year_ahead_renews_once(world: World, life: float) -> None:
+    world.live(life)
+    for moment in (START + 370 * DAY, START - 370 * DAY, START):
+        world.now = moment
+        assert [bool(each.certificate) for each in world.told()] == [True]
+        assert world.told() == []
+        good = world.state.held.all()["n1/host"].validity
+        assert good.begun < START < good.over
+    assert good.life == life
 
 
 def test_another_authority_signs_anew(world: World) -> None:

@@ -42,6 +42,15 @@ def test_one_that_is_not_yet_valid_is_due() -> None:
     assert validity(NOW, USUAL_LIFE).due_in(NOW - BACKDATED - 1) == 0
 
 
+def test_what_a_clock_behind_renews_is_good_by_right_clocks_too_and_due_as_soon_as_it_is_right() -> None:
+    ahead = validity(NOW + YEAR, 600)
+    assert ahead.next_life(NOW, 600) == 600
+    behind = validity(NOW - YEAR, ahead.next_life(NOW - YEAR, 600))
+    assert behind.begun < NOW - YEAR < NOW < behind.over
+    assert behind.due_in(NOW - YEAR) > 0
+    assert behind.due_in(NOW) == 0
+
+
 def test_it_is_late_when_a_quarter_of_its_life_is_left() -> None:
     good = validity(NOW, 100)
     assert not good.is_late(NOW + 74)

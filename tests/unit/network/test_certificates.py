@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from appliance.model.certificate import USUAL_LIFE
+from appliance.model.certificate import DAY, USUAL_LIFE
 from appliance.model.container import Container
 from appliance.model.service import Deploy, Entry, Revision, Service, ServiceHead
 from appliance.model.vip import Vip
 from appliance.network.certificates import EntryCertificates, host_certificates
-from appliance.security.ca import issue, make_ca
+from appliance.security.ca import issue, make_ca, validity_of
 from appliance.security.sealing import KEY_BYTES, Seal
 from appliance.security.secrets import sealed_secret
 from appliance.store import keys
@@ -86,6 +86,17 @@ def test_one_is_renewed_when_a_third_of_its_life_is_left(world: World) -> None:
     assert world.certificate("a") == first
     world.now = USUAL_LIFE * 0.67
     assert world.certificate("a") != first
+
+
+def test_one_by_a_clock_behind_that_of_the_one_before_is_good_by_right_clocks(world: World) -> None:
+    right = 1_800_000_000.0
+    world.serve(entry("a"))
+    for moment in (right + 370 * DAY, right - 370 * DAY):
+        world.now = moment
+        good = validity_of(world.certificate("a").encode())
+        assert good.begun < right < good.over
+    world.now = right
+    assert validity_of(world.certificate("a").encode()).life == USUAL_LIFE
 
 
 def test_a_rule_for_any_host_is_reached_at_the_addresses_of_the_nodes_that_serve_it(world: World) -> None:
