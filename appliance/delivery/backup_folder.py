@@ -28,12 +28,16 @@ def backups_in(folder: Path) -> dict[str, BackupHeader]:
     return dict(sorted(found.items(), key=lambda each: (each[1].made_at, each[0])))
 
 
-def surplus(found: Mapping[str, BackupHeader], cluster: str, node: str, keep: int) -> list[str]:
+def in_order(found: Mapping[str, BackupHeader], now: str) -> list[str]:
+    """Names, oldest first. What is dated after `now` was made by a wrong clock, and counts as older than all. Pure."""
+    return sorted(found, key=lambda name: (found[name].made_at <= now, found[name].made_at, name))
+
+
+def surplus(found: Mapping[str, BackupHeader], cluster: str, node: str, keep: int, now: str) -> list[str]:
     """Those that this manager's schedule made, beyond the newest `keep`. What people made is theirs to remove. Pure."""
+    headers = ((name, found[name]) for name in in_order(found, now))
     own = [
-        name
-        for name, header in sorted(found.items(), key=lambda each: each[1].made_at)
-        if header.by == "schedule" and (header.cluster, header.node) == (cluster, node)
+        name for name, header in headers if header.by == "schedule" and (header.cluster, header.node) == (cluster, node)
     ]
     return own[: max(0, len(own) - keep)]
 

@@ -115,7 +115,7 @@ class Backups:
 
     def rehearse(self) -> None:
         """Try out the newest backup, and write down how it went."""
-        name = list(backup_folder.backups_in(self.folder))[-1]
+        name = backup_folder.in_order(backup_folder.backups_in(self.folder), self._now())[-1]
         outcome = self._rehearse(self.folder / name)
         at = text_of_seconds(self._clock(), "seconds")
         self._note(rehearsed_at=at, rehearsed=outcome.found, rehearsal_trouble=outcome.trouble)
@@ -143,7 +143,7 @@ class Backups:
 
     def _thin_out(self, folder: Path, keep: int) -> None:
         found = backup_folder.backups_in(folder)
-        for name in backup_folder.surplus(found, self._identity.cluster_id, self._identity.id, keep):
+        for name in backup_folder.surplus(found, self._identity.cluster_id, self._identity.id, keep, self._now()):
             backup_folder.remove(folder / name)
 
     def _header(self, listing: Listing, secret: bytes, by: BackupMaker) -> BackupHeader:
@@ -152,7 +152,7 @@ class Backups:
             cluster_name=self._identity.cluster_name,
             node=self._identity.id,
             node_name=self._identity.name,
-            made_at=text_of_seconds(self._clock()),
+            made_at=self._now(),
             release=VERSION,
             revision=listing.revision,
             by=by,
@@ -161,9 +161,12 @@ class Backups:
         )
 
     def _newest(self) -> str:
-        """When the schedule last made one, "" : never."""
-        made = [each.made_at for each in backup_folder.backups_in(self.folder).values() if each.by == "schedule"]
-        return max(made, default="")
+        """When the schedule last made one, "" : never. Those of the future do not count: a clock was wrong, or is."""
+        found, now = backup_folder.backups_in(self.folder).values(), self._now()
+        return max((each.made_at for each in found if each.by == "schedule" and each.made_at <= now), default="")
+
+    def _now(self) -> str:
+        return text_of_seconds(self._clock())
 
     def _until(self, every: float, last: str) -> float:
         """Seconds until what is done every so often is due; a moment in the future was that of a wrong clock."""

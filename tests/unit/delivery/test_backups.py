@@ -7,8 +7,9 @@ import pytest
 
 from appliance.delivery import backups as module
 from appliance.delivery.backup_file import read_backup
-from appliance.delivery.backups import Backups, Rehearsal, lasting
+from appliance.delivery.backups import TRY_AGAIN, Backups, Rehearsal, lasting
 from appliance.model.backup import BackupPlan, BackupStatus
+from appliance.model.moment import text_of_seconds
 from appliance.security.recovery_key import recovery_secret
 from appliance.store import keys
 from appliance.store.codec import encode
@@ -80,6 +81,26 @@ def test_a_clock_that_was_ahead_does_not_keep_the_next_one_away(world: World) ->
     world.pass_time(0)
     world.pass_time(-365 * DAY)
     assert world.count == 2
+
+
+@pytest.mark.parametrize("jump", [370 * DAY, -370 * DAY])
+def test_a_clock_that_jumps_and_is_set_right_again_costs_no_more_than_one_of_those_kept(
+    world: World, jump: float
+) -> None:
+    world.plan(BackupPlan(every=3600, keep=4))
+    for _ in range(4):
+        world.pass_time(3601)
+    before = {row["name"] for row in world.backups.rows()}
+    for step in (jump, -jump, jump, -jump):
+        world.now += step
+        for _ in range(3):
+            world.pass_time(TRY_AGAIN)
+    assert len(before & {row["name"] for row in world.backups.rows()}) >= 3
+    for _ in range(4):
+        world.pass_time(3601)
+    made = [row["made_at"] for row in world.backups.rows()]
+    assert min(made) >= text_of_seconds(world.now - 4 * 3601)
+    assert max(made) <= text_of_seconds(world.now)
 
 
 def test_no_more_are_kept_than_the_plan_says(world: World) -> None:
