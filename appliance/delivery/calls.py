@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 from appliance.delivery.join_call import Proof, call
 from appliance.delivery.joining import JoinAnswer, JoinRequest
@@ -11,6 +10,7 @@ from appliance.errors import ApplianceError
 from appliance.loop import Loop
 from appliance.model.cluster import LINK_PORT, JoinToken
 from appliance.model.node import NodeStatus
+from appliance.security.tokens import in_force
 from appliance.store.state import State
 
 log = logging.getLogger(__name__)
@@ -74,10 +74,5 @@ class Calls:
 
 def waited_for(tokens: Iterable[JoinToken], nodes: Mapping[str, NodeStatus], now: float) -> list[str]:
     """Addresses of hosts that are not yet nodes, or were let in and have not been heard of since. Pure."""
-    moment = datetime.fromtimestamp(now, UTC)
-    due = [
-        token.address
-        for token in tokens
-        if token.address and token.used_by not in nodes and moment < datetime.fromisoformat(token.expires_at)
-    ]
-    return sorted(set(due))
+    due = (token for token in tokens if token.address and token.used_by not in nodes and in_force(token, now))
+    return sorted({token.address for token in due})

@@ -22,7 +22,7 @@ from appliance.model.moment import text_of_seconds
 from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
 from appliance.model.skew import direction
 from appliance.security.ssh import issue_host_certificate, key_fingerprint
-from appliance.security.tokens import check
+from appliance.security.tokens import check, in_force
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.state import State
@@ -90,13 +90,8 @@ class Joiner:
 
     def _check(self, request: JoinRequest) -> JoinToken:
         token = self._state.tokens.get(request.token)
-        if token is None or not check(token, request.secret, self._clock()):
-            raise NotPermitted(
-                "The join token is not valid.",
-                why="it was revoked, has expired, or was mistyped",
-                next="make a new one on a manager: appliance token create",
-                page="nodes",
-            )
+        if token is None or not check(token, request.secret):
+            raise _invalid("it was revoked, has expired, or was mistyped")
         if token.used_by and token.used_by != request.node_id:
             raise NotPermitted(
                 "The join token has been used by another node.",
@@ -119,6 +114,8 @@ class Joiner:
                 next=f"set it (date -u -s @{self._clock():.0f}, then hwclock --systohc) and join again at once",
                 page="time#put-a-clock-right",
             )
+        if not in_force(token, self._clock()):
+            raise _invalid(f"it has expired ({token.expires_at}), or was made by a clock that was wrong")
         if request.version != VERSION:
             raise Refused(
                 f"This host runs release {request.version}, the cluster {VERSION}.",
@@ -209,6 +206,15 @@ class Joiner:
             ssh_authority=pki.read_link_authorities(self._layout),
             host_certificate=certificate,
         )
+
+
+def _invalid(why: str) -> NotPermitted:
+    return NotPermitted(
+        "The join token is not valid.",
+        why=why,
+        next="make a new one on a manager: appliance token create",
+        page="nodes",
+    )
 
 
 def _check_form(request: JoinRequest) -> None:

@@ -20,6 +20,8 @@ from appliance.model.node import Role
 
 PREFIX = "APPL1."
 LIFETIME = timedelta(hours=24)
+_APART = timedelta(hours=1)
+"""By which the clocks of two managers may differ."""
 _LONGEST = 4096
 
 
@@ -83,10 +85,16 @@ def parse_token(text: str) -> ParsedToken:
     return parsed
 
 
-def check(token: JoinToken, secret: str, now: float) -> bool:
-    """Whether `secret` belongs to `token` and it has not expired; takes the same time for every wrong secret."""
-    right = hmac.compare_digest(token.secret_hash, _digest(secret))
-    return right and datetime.fromtimestamp(now, UTC) < datetime.fromisoformat(token.expires_at)
+def check(token: JoinToken, secret: str) -> bool:
+    """Whether `secret` belongs to `token`; takes the same time for every wrong secret."""
+    return hmac.compare_digest(token.secret_hash, _digest(secret))
+
+
+def in_force(token: JoinToken, now: float) -> bool:
+    """Whether it has not expired. One that a clock ahead of `now` made would be good for as much longer, and is not in
+    force either."""
+    left = datetime.fromisoformat(token.expires_at) - datetime.fromtimestamp(now, UTC)
+    return timedelta(0) < left <= LIFETIME + _APART
 
 
 def _digest(secret: str) -> str:

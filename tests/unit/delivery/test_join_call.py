@@ -16,7 +16,7 @@ from appliance.errors import NotPermitted, Refused, WaitExpired
 from appliance.model.cluster import JoinToken
 from appliance.model.node import NodeStatus
 from appliance.security.ca import fingerprint, issue, make_ca
-from appliance.security.tokens import ParsedToken
+from appliance.security.tokens import ParsedToken, create_token
 from tests.lab.waiting import eventually
 from tests.unit.delivery.joinable import Joinable, joinable
 
@@ -161,15 +161,9 @@ def test_managers_call_until_the_host_is_a_node(cluster: Joinable) -> None:
 
 
 def test_tokens_without_an_address_and_expired_ones_are_not_called() -> None:
-    def token(address: str, expires: str) -> JoinToken:
-        return JoinToken(
-            id="t",
-            secret_hash="",
-            role="agent",
-            created_at="",
-            expires_at=f"{expires}-01-01T00:00:00Z",
-            address=address,
-        )
+    def token(address: str, made: float) -> JoinToken:
+        return create_token((), "", "agent", made, address)[1]
 
-    tokens = [token("", "2999"), token("192.0.2.1", "2999"), token("192.0.2.1", "2999"), token("192.0.2.2", "2000")]
+    ended = token("192.0.2.2", NOW - 86_400)
+    tokens = [token("", NOW), token("192.0.2.1", NOW), token("192.0.2.1", NOW), ended]
     assert waited_for(tokens, {}, NOW) == ["192.0.2.1"]

@@ -1,7 +1,7 @@
 import pytest
 
 from appliance.errors import UsageError
-from appliance.security.tokens import LIFETIME, check, create_token, parse_token
+from appliance.security.tokens import LIFETIME, check, create_token, in_force, parse_token
 
 NOW = 1_800_000_000.0
 
@@ -19,12 +19,18 @@ def test_the_store_never_sees_the_secret() -> None:
     assert parse_token(text).secret not in repr(kept)
 
 
-def test_only_the_right_secret_before_the_end_of_the_day_is_accepted() -> None:
+def test_only_the_right_secret_is_accepted() -> None:
     text, kept = create_token(("h:1",), "ab" * 32, "agent", NOW)
     secret = parse_token(text).secret
-    assert check(kept, secret, NOW + LIFETIME.total_seconds() - 1)
-    assert not check(kept, secret, NOW + LIFETIME.total_seconds())
-    assert not check(kept, secret + "x", NOW)
+    assert check(kept, secret)
+    assert not check(kept, secret + "x")
+
+
+def test_it_is_in_force_for_a_day_also_when_the_clock_that_made_it_was_a_year_ahead() -> None:
+    _, kept = create_token(("h:1",), "ab" * 32, "agent", NOW)
+    day = LIFETIME.total_seconds()
+    assert [in_force(kept, NOW + later) for later in (-60, 0, day - 1, day)] == [True, True, True, False]
+    assert not in_force(kept, NOW - 370 * day)
 
 
 @pytest.mark.parametrize("text", ["", "APPL1.", "APPL1.!!!", "APPL2.e30", "APPL1.e30", "x" * 10_000, "APPL1.e30\0"])
