@@ -7,7 +7,7 @@ being repeated after a break at any point does no harm.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -22,6 +22,7 @@ from appliance.orchestrator.schedule import newest_moment, next_moment
 
 LATE = 60.0
 """Seconds after which a moment that nobody dealt with has been missed."""
+FAR_AHEAD = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Seen:
 
     `head`: None when the service is gone. `revision`: the one in effect, None when this manager does not know it yet.
     `defined`: the job by the number of each revision that is kept and has it. `runs` are by number, in its order.
-    `places` holds this job's instances only. `now` is UTC by this manager's clock.
+    `places` holds this job's instances only. `now` is UTC by this manager's clock. `astray`: for a while already the
+    newest moment that was dealt with lies far ahead of it (`is_astray`).
     """
 
     service: str
@@ -50,6 +52,7 @@ class Seen:
     runs: Mapping[int, JobRun]
     places: Places
     now: datetime
+    astray: bool = False
 
 
 def decide(seen: Seen) -> Seen:
@@ -65,6 +68,11 @@ def wakes_at(seen: Seen) -> datetime | None:
     if job is None or not job.schedule or seen.state is None or not seen.state.last_due:
         return None
     return next_moment(job.schedule, job.zone, moment_of(seen.state.last_due))
+
+
+def is_astray(state: JobState | None, now: datetime) -> bool:
+    """Whether the newest moment that was dealt with is one that only a wrong clock shows: that of now, or of then."""
+    return state is not None and state.last_due != "" and moment_of(state.last_due) - now > FAR_AHEAD
 
 
 def _end(seen: Seen) -> Seen:
@@ -119,6 +127,8 @@ def _keep_time(seen: Seen) -> Seen:
         # What another schedule, or none, left undone is not made up for.
         since = later(state.last_due, _text(seen.now)) if line else state.last_due
         return replace(seen, state=msgspec.structs.replace(state, schedule=line, last_due=since))
+    if line and seen.astray:
+        return replace(seen, state=msgspec.structs.replace(state, last_due=_text(seen.now)))
     first = wakes_at(seen)
     if job is None or first is None or first > seen.now:
         return seen

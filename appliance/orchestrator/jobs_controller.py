@@ -1,5 +1,6 @@
 """Turns schedules, wishes by hand and what nodes report into runs of jobs, as long as this manager leads."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,24 +8,37 @@ from datetime import UTC, datetime
 from appliance.loop import Loop
 from appliance.model.service import Revision, ServiceHead, revision_in_effect
 from appliance.orchestrator.controller import Term
-from appliance.orchestrator.jobs import Defined, Seen, decide, wakes_at
+from appliance.orchestrator.jobs import Defined, Seen, decide, is_astray, wakes_at
+from appliance.orchestrator.lasting import Lasting
 from appliance.orchestrator.outcomes import Places
 from appliance.orchestrator.runs import digest_of, recorded
 from appliance.store.keys import run_name
 from appliance.store.state import Change, State, await_copy, commit_as_leader
 from appliance.store.store import Delete, Expect, Put, Store
 
+BELIEVED_AFTER = 600.0
+"""Seconds for which a moment that was dealt with has to lie far ahead until it is taken for a wrong clock's. A clock that
+is put right before that repeats nothing."""
+
 
 class Jobs:
-    """A component. `clock` is seconds since the epoch."""
+    """A component. `clock` is seconds since the epoch, `steady` counts seconds."""
 
     name = "jobs"
 
-    def __init__(self, store: Store, state: State, term: Term, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        state: State,
+        term: Term,
+        clock: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._state = state
         self._term = term
         self._clock = clock
+        self._astray = Lasting[str](steady)
         self._loop = Loop("jobs", self.cycle)
         self._digests: dict[tuple[str, int, str], tuple[Revision, str]] = {}
 
@@ -49,6 +63,7 @@ class Jobs:
             return None
         await_copy(self._state.copy, term.revision)
         now = datetime.fromtimestamp(self._clock(), UTC)
+        self._astray.keep(name for name, state in self._state.jobs.all().items() if is_astray(state, now))
         changes, moments = [], []
         for service, job in self._names():
             sight = self._look(service, job, now)
@@ -81,7 +96,7 @@ class Jobs:
         expect = (state.services.unchanged(service), state.jobs.unchanged(name))
         names = [found for found, each in state.instances.below(f"{name}-") if each.deploy == job and each.run]
         held = {each: (state.instances.unchanged(each), state.bindings.unchanged(each)) for each in names}
-        head = state.services.get(service)
+        head, known = state.services.get(service), state.jobs.get(name)
         defined = self._defined(service, job)
         seen = Seen(
             service=service,
@@ -89,10 +104,11 @@ class Jobs:
             head=head,
             revision=self._in_effect(head) if head else None,
             defined=defined,
-            state=state.jobs.get(name),
+            state=known,
             runs={run.number: run for _, run in state.runs.below(f"{name}/")},
             places=self._places(names, defined),
             now=now,
+            astray=is_astray(known, now) and self._astray.note(name, known and known.last_due) >= BELIEVED_AFTER,
         )
         return _Sight(seen, expect, held)
 

@@ -87,6 +87,7 @@ class World:
         self.copy = DirectCopy(self.store)
         self.state = State(self.copy)
         self.now = MORNING.timestamp()
+        self.steady = 0.0
         self.started: list[str] = []
         """Every start that the node was told, in order."""
         self.node = NodeSpec(id=NODE, name="n1", number=1, address="192.0.2.1")
@@ -96,7 +97,7 @@ class World:
     def lead(self) -> None:
         """Another manager takes over, with nothing in its memory."""
         self.term: Expect | None = Expect(keys.LEADER, self.write(Put(keys.LEADER, b"m")))
-        self.jobs = Jobs(self.store, self.state, lambda: self.term, lambda: self.now)
+        self.jobs = Jobs(self.store, self.state, lambda: self.term, lambda: self.now, lambda: self.steady)
 
     def write(self, *operations: Put | Delete) -> int:
         return MemoryStore.commit(self.store, operations)

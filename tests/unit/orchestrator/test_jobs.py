@@ -6,13 +6,16 @@ import pytest
 from appliance.model.container import Container
 from appliance.model.instance import Instance, JobStatus
 from appliance.model.job import Job
+from appliance.model.moment import moment_of
 from appliance.model.service import Rollout, Service
+from appliance.orchestrator.jobs_controller import BELIEVED_AFTER
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.store import Put
 from tests.unit.orchestrator.job_world import MORNING, NODE, World
 
 HOUR = 3600.0
+YEAR = 370 * 24 * HOUR
 EVERY_HOUR = "0 * * * *"
 
 
@@ -123,6 +126,38 @@ def test_a_clock_that_steps_back_repeats_no_moment(world: World) -> None:
     world.cycle()
     for moment in (HOUR, 0.0, HOUR + 1, HOUR - 1, HOUR):
         world.now = MORNING.timestamp() + moment
+        world.settle()
+    assert [run.due for run in world.runs()] == ["2026-11-25T10:00:00Z"]
+
+
+def test_a_schedule_goes_on_after_the_clock_was_a_year_ahead(world: World) -> None:
+    world.apply(schedule=EVERY_HOUR, overlap="allow")
+    world.cycle()
+    world.now += YEAR
+    world.settle()
+    world.now -= YEAR
+    for _ in range(2):
+        world.settle()
+        world.steady += BELIEVED_AFTER
+    known = world.state.jobs.get("shop/report")
+    assert known and moment_of(known.last_due) == MORNING
+    before = len(world.runs())
+    world.now += HOUR
+    world.settle()
+    assert [run.due for run in world.runs()[before:]] == ["2026-11-25T10:00:00Z"]
+
+
+def test_a_clock_that_is_a_year_behind_for_minutes_repeats_no_moment(world: World) -> None:
+    world.apply(schedule=EVERY_HOUR, overlap="allow", missed="run")
+    world.cycle()
+    world.now += HOUR
+    world.settle()
+    for _ in range(3):
+        world.now -= YEAR
+        world.settle()
+        world.steady += BELIEVED_AFTER - 1
+        world.settle()
+        world.now += YEAR
         world.settle()
     assert [run.due for run in world.runs()] == ["2026-11-25T10:00:00Z"]
 
