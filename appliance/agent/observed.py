@@ -110,8 +110,9 @@ class Observed:
                 del group[event.name]
                 return None
             lasted = event.at - seconds_of(known.started_at)
-            if lasted <= 0:
-                return None  # it ended before the start that we know of
+            if lasted <= 0:  # it ended before the start that we know of, or the clock was set back meanwhile
+                self._stale.add(instance)
+                return None
             finished = text_of_seconds(event.at)
             group[event.name] = replace(known, state="exited", exit_code=event.exit_code, pid=0, finished_at=finished)
             return None if event.name in self._ending else lasted

@@ -10,7 +10,7 @@ from appliance.engine.engine import ContainerState
 from appliance.engine.hook import HOOK_LABEL
 from appliance.model.container import Container
 from appliance.model.instance import Assignment, ContainerStatus, InstanceStatus
-from appliance.model.moment import now_text, seconds_of
+from appliance.model.moment import now_text
 
 SETTLED_AFTER = 1.0
 """Seconds for which a container without a start or ready probe has to stay up before it counts as ready."""
@@ -60,18 +60,17 @@ def _outlives(step: Step) -> bool:
 
 def turns_in(view: View) -> float | None:
     """Seconds until time alone changes the status, None : it does not."""
-    wall = view.seen.wall
-    moments: list[float] = []
+    left: list[float] = []
     for name, state in _members(view.seen):
         spec = _spec(view.assignment, state)
         if state.state not in RUNNING or spec is None or view.assignment.job is not None:
             continue
-        started = seconds_of(state.started_at)
-        if not _settled(spec, state, wall):
-            moments.append(started + SETTLED_AFTER)
+        ran = view.seen.running_for(state)
+        if not _settled(spec, ran):
+            left.append(SETTLED_AFTER - ran)
         if _failing(spec, name, state, view.seen):
-            moments.append(started + spec.stable_after)
-    return max(0.01, min(moments) - wall) if moments else None
+            left.append(spec.stable_after - ran)
+    return max(0.01, min(left)) if left else None
 
 
 def _ready(view: View) -> bool:
@@ -79,16 +78,16 @@ def _ready(view: View) -> bool:
         return False
     up = {state.labels[CONTAINER_LABEL]: state for _, state in _members(view.seen) if state.state == "running"}
     return all(
-        planned.name in up and _settled(planned.spec, up[planned.name], view.seen.wall)
+        planned.name in up and _settled(planned.spec, view.seen.running_for(up[planned.name]))
         for planned in view.assignment.containers
     )
 
 
-def _settled(spec: Container, state: ContainerState, wall: float) -> bool:
+def _settled(spec: Container, ran: float) -> bool:
     """A program that ends at once is not ready before. A start in the future is one before the clock was set."""
     if spec.health.start is not None or spec.health.ready is not None:
         return True
-    return not 0.0 <= wall - seconds_of(state.started_at) < SETTLED_AFTER
+    return not 0.0 <= ran < SETTLED_AFTER
 
 
 def _failures(view: View) -> int:
@@ -106,8 +105,7 @@ def _failing(spec: Container, name: str, state: ContainerState, seen: Seen) -> b
     """Its last end is not yet made good by staying up."""
     if not seen.remembered(name).failures:
         return False
-    stable = state.state in RUNNING and seen.wall - seconds_of(state.started_at) > spec.stable_after
-    return not stable
+    return state.state not in RUNNING or seen.running_for(state) <= spec.stable_after
 
 
 def _members(seen: Seen) -> Iterator[tuple[str, ContainerState]]:

@@ -73,7 +73,7 @@ class Supervisor:
         self._clock = clock
         self._age_of = age_of
         self._observed = Observed(engine, places.root_id, clock)
-        self._work = Work(engine, provision, self._observed, records, note)
+        self._work = Work(engine, provision, self._observed, records, note, age_of)
         self._health = Health(engine, self.wake, clock)
         self._turns = Turns(self._advance, self._waits, self._observed.doubt, clock)
         self._events = EngineEvents(engine, {ROOT_LABEL: places.root_id}, self._look_at_everything, self._happened)
@@ -252,11 +252,13 @@ class Supervisor:
         instance = assignment.instance
         prefix = container_name(self._places.root_id, instance, "")
         containers = self._observed.containers(instance)
-        timed = containers.values() if assignment.job is not None or assignment.hooks != Hooks() else ()
+        memory = {name: known for name, known in self._observed.memory().items() if name.startswith(prefix)}
+        failed = any(known.failures for known in memory.values())
+        timed = containers.values() if failed or assignment.job is not None or assignment.hooks != Hooks() else ()
         ages = {each.name: self._age_of(each.pid) for each in timed if each.pid}
         return Seen(
             containers,
-            {name: memory for name, memory in self._observed.memory().items() if name.startswith(prefix)},
+            memory,
             self._health.unwell(instance),
             life=self._records.life(instance),
             tries=self._records.tries(instance),

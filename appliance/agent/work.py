@@ -25,7 +25,8 @@ STABLE_AFTER = 10.0
 
 
 class Work:
-    """Thread-safe; an instance is never worked on by two. `note` is told what people are to hear of an instance."""
+    """Thread-safe; an instance is never worked on by two. `note` is told what people are to hear of an instance;
+    `age_of` gives the seconds since a process began, None : nobody knows."""
 
     def __init__(
         self,
@@ -34,8 +35,10 @@ class Work:
         observed: Observed,
         records: Records,
         note: Callable[[str, News], None] = lambda instance, news: None,
+        age_of: Callable[[int], float | None] = lambda pid: None,
     ) -> None:
         self._engine = engine
+        self._age_of = age_of
         self._note = note
         self._ended_for: dict[str, str] = {}
         """Container → why it was ended to be started again."""
@@ -106,11 +109,16 @@ class Work:
 
     def _stop(self, assignment: Assignment, name: str, *, again: bool) -> None:
         known = self._observed.containers(assignment.instance).get(name)
-        lasted = time.time() - seconds_of(known.started_at) if known is not None else 0.0
+        lasted = self._ran(known) if known is not None else 0.0
         self.end(assignment.instance, name, assignment.stop_grace, remove=False)
         if known is not None and again:
             self._ended_for[name] = "its health check said no, or its network had gone"
             self._observed.ended(name, lasted, stable_after(assignment, known.labels))
+
+    def _ran(self, container: ContainerState) -> float:
+        """Seconds until now; by the wall clock only where nobody knows since when its process runs."""
+        age = self._age_of(container.pid) if container.pid else None
+        return time.time() - seconds_of(container.started_at) if age is None else age
 
     def _execute(self, assignment: Assignment, life: Life, name: str) -> None:
         """A command that the engine refuses has failed; one whose end it cannot tell is run again."""

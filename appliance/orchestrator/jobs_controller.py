@@ -17,8 +17,8 @@ from appliance.store.state import Change, State, await_copy, commit_as_leader
 from appliance.store.store import Delete, Expect, Put, Store
 
 BELIEVED_AFTER = 600.0
-"""Seconds for which a moment that was dealt with has to lie far ahead until it is taken for a wrong clock's. A clock that
-is put right before that repeats nothing."""
+"""Seconds for which a moment that was dealt with has to lie far ahead until it is taken for a wrong clock's; a clock
+that is put right before that repeats nothing."""
 
 
 class Jobs:
