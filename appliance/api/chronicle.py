@@ -167,6 +167,8 @@ def _node(old: NodeSpec | None, new: NodeSpec | None) -> Iterator[Draft]:
 def _node_status(old: NodeStatus | None, new: NodeStatus | None) -> Iterator[Draft]:
     if new is not None and (old is None or old.state != new.state):
         yield Draft("node", new.id, f"is {new.state}", "warning" if new.state == "unreachable" else "info", new.id)
+    if new is not None and new.message and (old is None or old.message != new.message):
+        yield Draft("node", new.id, new.message, "warning", new.id)
 
 
 def _diary(old: NodeDiary | None, new: NodeDiary | None) -> Iterator[Draft]:

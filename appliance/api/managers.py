@@ -10,6 +10,7 @@ from appliance.api.rows import node_row
 from appliance.errors import Refused
 from appliance.model.cluster import MOST_MANAGERS
 from appliance.model.node import Dial, NodeSpec
+from appliance.model.release import PAGE, THIS_RELEASE, Release
 
 
 class Demotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,7 +34,8 @@ def routes(context: Context) -> list[Route]:
 
 
 def promoting(context: Context, node: NodeSpec) -> NodeSpec:
-    """Raises Refused for a manager, for a node that is away, and for more managers than are of use."""
+    """Raises Refused for a manager, for a node that is away or of another release, and for more managers than are of
+    use."""
     if "manager" in node.roles:
         raise Refused(f"{node.name} is a manager already.", next="see: appliance status", page="managers")
     status = context.state.node_status.get(node.id)
@@ -43,6 +45,14 @@ def promoting(context: Context, node: NodeSpec) -> NodeSpec:
             why="it has to take the keys and the data of a manager now",
             next="see: appliance node ls",
             page="managers",
+        )
+    if status.facts is not None and status.facts.release != THIS_RELEASE.number:
+        theirs = Release(number=status.facts.release, version=status.facts.version)
+        raise Refused(
+            f"{node.name} runs {theirs}, this manager {THIS_RELEASE}.",
+            why="managers share one store",
+            next="bring all of them to one release first",
+            page=PAGE,
         )
     managers = sum("manager" in each.roles for each in context.state.nodes.all().values())
     if managers >= MOST_MANAGERS:

@@ -105,7 +105,6 @@ def _join(
     starting.check_host(host, waived)
     if not yes:
         click.confirm(f"Join the cluster at {', '.join(token.managers)} as {node_name}?", abort=True, err=True)
-    starting.install(layout, package)
     if is_called(token, dial):
         starting.tell(f"waiting at {chosen}:{LINK_PORT} for a manager to call")
     else:
@@ -120,6 +119,7 @@ def _join(
         engine=engine,
         clock=starting.clock_of(clock),
         tell=starting.tell,
+        admitted=lambda: starting.install(layout, package),
         routes=tuple(str(route) for _, route in routes()),
     )
 
@@ -140,4 +140,5 @@ def _missing_of_manager(client: Client, seen: starting.Seen) -> str:
 def _missing(seen: starting.Seen) -> str:
     if not seen:
         return "the container engine and the agent"
-    return "" if seen["connected"] else "a connection to the manager"
+    refused = [said["what"] for said in seen.get("turned_away", [])]
+    return "" if seen["connected"] else " ".join(["a connection to the manager", *refused])

@@ -102,5 +102,8 @@ def _print_agent(seen: dict[str, Any]) -> None:
     click.echo(
         f"node {seen.get('name')}, release {seen.get('version')}, {link} to {seen.get('manager') or 'a manager'}"
     )
+    for said in seen.get("turned_away", []):
+        click.secho(f"turned away by manager {said['manager']}: {said['what']}", fg="red")
+        click.echo(f"  why: {said['why']}\n  next: {said['next']}")
     click.echo()
     print_instances(seen.get("instances", []))

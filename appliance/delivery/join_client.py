@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from appliance import VERSION
+from appliance import RELEASE_COUNTER, VERSION
 from appliance.delivery import pki
 from appliance.delivery.join_call import await_call
 from appliance.delivery.joining import JoinAnswer, JoinRequest
@@ -50,12 +50,14 @@ def join(
     engine: str,
     clock: Clock,
     tell: Callable[[str], None] = lambda text: None,
+    admitted: Callable[[], None] = lambda: None,
     routes: tuple[str, ...] = (),
 ) -> NodeIdentity:
     """Become a node of the token's cluster. Raises Refused with the manager's reason, LinkDown if none answers.
 
     With `dial` "manager" and a token that names this host's address it sends nothing by itself, but waits for a call;
-    `tell` gets a line when somebody else calls. WaitExpired if no manager does.
+    `tell` gets a line when somebody else calls. WaitExpired if no manager does. `admitted` is called once a manager has
+    let the host in, before that is written down: whatever has to be on the host, it is not before it may be a node.
     """
     asked = _prepare(layout)
 
@@ -70,6 +72,7 @@ def join(
             dial=dial,
             ssh_key=asked.ssh_key,
             version=VERSION,
+            release=RELEASE_COUNTER,
             clock=time.time(),
             routes=routes,
         )
@@ -83,6 +86,7 @@ def join(
         authority, answer = await_call((address, LINK_PORT), token.authority, request, tell)
     else:
         authority, answer = _ask_any(token, request())
+    admitted()
     pki.write_authority(layout, authority)
     pki.write_host_keys(layout, answer.ssh_authority, answer.host_certificate)
     identity = NodeIdentity(

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address, IPv4Network
 
 import msgspec
 
-from appliance import VERSION
 from appliance.delivery import pki
 from appliance.errors import Conflict, NotPermitted, Refused, UsageError
 from appliance.host.layout import Layout
@@ -20,6 +19,7 @@ from appliance.model.certificate import USUAL_LIFE
 from appliance.model.cluster import LINK_PORT, MOST_MANAGERS, JoinToken
 from appliance.model.moment import text_of_seconds
 from appliance.model.node import NODE_ID, NODE_NAME, Dial, NodeSpec, Role
+from appliance.model.release import PAGE, THIS_RELEASE, Release, refusal
 from appliance.model.skew import direction
 from appliance.security.ssh import issue_host_certificate, key_fingerprint
 from appliance.security.tokens import check, in_force
@@ -46,6 +46,8 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
     ssh_key: str
     version: str
     clock: float
+    release: int = 1
+    """The number of the release that has this `version`."""
     routes: tuple[str, ...] = ()
     """Networks that the host reaches, in CIDR form, without the default route."""
 
@@ -66,11 +68,19 @@ class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Joiner:
     """The manager's side. `layout` holds the authority that signs the certificates of the link."""
 
-    def __init__(self, state: State, store: Store, layout: Layout, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        state: State,
+        store: Store,
+        layout: Layout,
+        clock: Callable[[], float],
+        release: Release = THIS_RELEASE,
+    ) -> None:
         self._state = state
         self._store = store
         self._layout = layout
         self._clock = clock
+        self._release = release
         self._one_at_a_time = threading.Lock()
 
     def join(self, request: JoinRequest) -> JoinAnswer:
@@ -116,12 +126,25 @@ class Joiner:
             )
         if not in_force(token, self._clock()):
             raise _invalid(f"it has expired ({token.expires_at}), or was made by a clock that was wrong")
-        if request.version != VERSION:
-            raise Refused(
-                f"This host runs release {request.version}, the cluster {VERSION}.",
-                next=f"copy the file of release {VERSION} to this host and join with it",
-            )
+        self._check_release(request, token)
         return token
+
+    def _check_release(self, request: JoinRequest, token: JoinToken) -> None:
+        """An agent of another release may work with this manager; a manager shares the store with it."""
+        theirs = Release(number=request.release, version=request.version)
+        if refused := refusal(theirs, self._release, request.name):
+            what, why = refused.what, refused.why
+        elif token.role == "manager" and theirs.number != self._release.number:
+            what, why = f"A new manager has to be of the cluster's {self._release}.", f"this host has {theirs}"
+        else:
+            return
+        raise Refused(
+            what,
+            where=request.name,
+            why=why,
+            next=f"copy the file of {self._release} to this host and join with it; nothing was installed",
+            page=PAGE,
+        )
 
     def _admit(self, request: JoinRequest, token: JoinToken) -> NodeSpec:
         nodes = self._state.nodes.all()

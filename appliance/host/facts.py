@@ -4,7 +4,7 @@ import os
 import platform
 from pathlib import Path
 
-from appliance import VERSION
+from appliance import RELEASE_COUNTER, VERSION
 from appliance.host import inventory, storage
 from appliance.host.layout import Layout
 from appliance.model.node import NodeFacts
@@ -25,6 +25,7 @@ def measure(engine: str, layout: Layout) -> NodeFacts:
         disks=inventory.disks(),
         storage=storage.sizes(storage.places(layout.volumes, layout.media)),
         devices=inventory.devices(),
+        release=RELEASE_COUNTER,
     )
 
 

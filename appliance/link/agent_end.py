@@ -21,7 +21,7 @@ from appliance.link.choice import chosen
 from appliance.link.conversation import Conversation, Standing
 from appliance.link.door import Door, NodeKeys
 from appliance.link.fence import Fence
-from appliance.link.messages import DiaryTaken, Heartbeat, Hello, Picture
+from appliance.link.messages import DiaryTaken, Heartbeat, Hello, Picture, TurnedAway
 from appliance.link.node_session import Channels, NodeSession
 from appliance.link.session import Stream
 from appliance.model.cluster import REGISTRY_PORT
@@ -138,6 +138,12 @@ class AgentLink:
         followed = self._followed
         return followed is not None and followed.good
 
+    @property
+    def turned_away(self) -> dict[str, TurnedAway]:
+        """The managers that do not work with this node, and why."""
+        conversations = list(self._conversations.items())
+        return {manager: each.turned_away for manager, each in conversations if each.turned_away is not None}
+
     def report(self, statuses: tuple[InstanceStatus, ...]) -> None:
         """Send statuses soon. While no manager is followed only the latest of each instance is kept."""
         with self._lock:
@@ -234,7 +240,7 @@ class AgentLink:
 
     def choose(self) -> None:
         """Follow the manager that is to be followed now."""
-        links = {manager: conversation.good for manager, conversation in self._conversations.items()}
+        links = {manager: each.good for manager, each in self._conversations.items() if each.turned_away is None}
         now = self._conversations.get(chosen(self._state.manager, links, self._node))
         before, self._followed = self._followed, now
         if now is before:

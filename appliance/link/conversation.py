@@ -22,6 +22,7 @@ from appliance.link.messages import (
     Hello,
     Picture,
     Report,
+    TurnedAway,
     Wishes,
 )
 from appliance.link.session import HEARTBEAT, Messages, Stream, end_on_failure
@@ -94,6 +95,8 @@ class Conversation:
         self._fresh = True
         self._asked: float | None = None
         self._refused = False
+        self.turned_away: TurnedAway | None = None
+        """Why the manager does not work with this node, None where it does."""
 
     @property
     def good(self) -> bool:
@@ -138,6 +141,10 @@ class Conversation:
             self._node.choose()
         elif isinstance(message, DiaryTaken):
             self._node.taken(message)
+        elif isinstance(message, TurnedAway):
+            self.turned_away = message
+            log.error("manager %s does not work with this node: %s %s", self.manager, message.what, message.why)
+            self._node.choose()
         elif self._base is None:
             log.debug("manager %s said something although it is not followed", self.manager)
         elif message.stamp < self._base:

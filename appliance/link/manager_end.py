@@ -19,7 +19,7 @@ import msgspec
 from asyncssh.connection import SSHConnection
 from asyncssh.public_key import SSHOpenSSHCertificate
 
-from appliance.errors import LinkDown
+from appliance.errors import LinkDown, Refused
 from appliance.link.messages import (
     Believes,
     ChannelRequest,
@@ -32,6 +32,7 @@ from appliance.link.messages import (
     Hello,
     Picture,
     Report,
+    TurnedAway,
     Wishes,
 )
 from appliance.link.seldom import Seldom
@@ -135,7 +136,8 @@ class ManagerLink:
     `key` and `certificates` are the manager's, as text in OpenSSH's form; a node is shown one after the other until it
     takes one. `why_not` says why the holder of a host certificate is no node of this cluster, "" where it is one; that
     the certificate is of the right kind and carries its signature is known. `address` "" listens nowhere.
-    `forward_registry` says whether a node gets this manager's registry on its loopback.
+    `forward_registry` says whether a node gets this manager's registry on its loopback. `refuse`: why this manager does
+    not work with a node that is one of the cluster; such a node is not connected, and `on_refused` is told.
     """
 
     name = "link"
@@ -152,6 +154,8 @@ class ManagerLink:
         on_report: Callable[[str, Report], None],
         on_gone: Callable[[str], None],
         on_left: Callable[[str], None] = lambda node_id: None,
+        refuse: Callable[[Hello], Refused | None] = lambda hello: None,
+        on_refused: Callable[[str, Refused], None] = lambda node_id, refused: None,
         reached: Callable[[Stamp], bool] = lambda stamp: True,
         fresh: Callable[[], bool] = lambda: True,
         on_heartbeat: Callable[[str, Heartbeat], None] | None = None,
@@ -169,6 +173,8 @@ class ManagerLink:
         self._on_report = on_report
         self._on_gone = on_gone
         self._on_left = on_left
+        self._refuse = refuse
+        self._on_refused = on_refused
         self._reached = reached
         self._fresh = fresh
         self._on_heartbeat = on_heartbeat
@@ -316,11 +322,25 @@ class ManagerLink:
             hello = await messages.receive(SILENCE)
             if not isinstance(hello, Hello) or hello.node != node_id:
                 raise LinkDown("A node did not introduce itself by the name in its certificate.", where=node_id)
-            await self._converse(connection, messages, hello)
+            if refused := self._refuse(hello):
+                await self._turn_away(node_id, control, messages, refused)
+            else:
+                await self._converse(connection, messages, hello)
         except (LinkDown, asyncssh.Error, OSError) as error:
             log.warning("link to %s ended: %s", node_id, error)
         finally:
             connection.abort()
+
+    async def _turn_away(self, node_id: str, control: Stream, messages: Messages[FromAgent], refused: Refused) -> None:
+        """Say why. The link is kept, unused: the node would only come again, and whoever is upgraded starts anew."""
+        log.warning("%s is turned away: %s %s", node_id, refused.what, refused.why)
+        self._on_refused(node_id, refused)
+        said = TurnedAway(what=refused.what, why=refused.why, next=refused.next, page=refused.page)
+        await messages.send(said)
+        while True:
+            async with asyncio.timeout(SILENCE):
+                if await control.receive() is None:
+                    return
 
     async def _converse(self, connection: _Connection, messages: Messages[FromAgent], hello: Hello) -> None:
         node_id = connection.node_id

@@ -3,6 +3,9 @@
 The agent opens with `Hello`. To the one manager that it follows it says so; that one answers with `Orders` that carry
 everything (`full`), then sends only changes, and only to that one the agent reports what it sees. Reports are
 idempotent, so a repeated or reordered one does no harm. Heartbeats go to every manager.
+
+The other end may be of a neighbouring release (ADR 95). So a new field has a default, a new kind of message is one that
+may go unheard, and nothing that is said gets another meaning.
 """
 
 from typing import Annotated
@@ -107,6 +110,15 @@ class DiaryTaken(msgspec.Struct, frozen=True, kw_only=True, tag="diary-taken"):
 
     volume: str
     number: int
+
+
+class TurnedAway(msgspec.Struct, frozen=True, kw_only=True, tag="turned-away"):
+    """The manager does not work with this agent, and why; sentences as those of an error. Nothing else follows."""
+
+    what: str
+    why: str = ""
+    next: str = ""
+    page: str = ""
 
 
 class Orders(Picture, frozen=True, kw_only=True, tag="orders"):
@@ -235,6 +247,7 @@ FromManager = (
     | Promotion
     | Demotion
     | DiaryTaken
+    | TurnedAway
 )
 
 

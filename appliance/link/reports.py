@@ -61,6 +61,7 @@ class Reports:
         self._instances: dict[str, InstanceStatus] = {}
         self._followers: dict[str, NodeStatus] = {}
         self._missed: dict[str, float] = {}
+        self._refused: dict[str, str] = {}
         self._changes = 1
         self._looked_at = 0
         self._ends: list[Callable[[], None]] = []
@@ -97,6 +98,7 @@ class Reports:
         with self._lock:
             self._followers[node_id] = status
             self._missed.pop(node_id, None)
+            self._refused.pop(node_id, None)
             self._changes += 1
         self.report(node_id, Report(statuses=message.statuses))
 
@@ -114,6 +116,12 @@ class Reports:
             self._missed[node_id] = self._clock() + LEFT_FOR
         self.wake()
 
+    def refused(self, node_id: str, why: str) -> None:
+        """This manager does not work with the node; people are told why where no other one does."""
+        with self._lock:
+            self._refused[node_id] = why
+        self.wake()
+
     def cycle(self) -> float | None:
         """Write what is waiting. What a conflict or an outage kept from being written stays waiting.
 
@@ -124,7 +132,7 @@ class Reports:
         refused = self._write(self._instance_changes(instances, followers))
         with self._lock:
             self._instances = {k: v for k, v in self._instances.items() if k in refused or v is not instances.get(k)}
-        if refused or (changes != self._looked_at and self._write(self._node_changes(followers))):
+        if refused or (changes != self._looked_at and self._write(self._node_changes(followers) | self._explained())):
             return RETRY
         if changes == self._looked_at and not self._missed:
             return None
@@ -166,6 +174,20 @@ class Reports:
             known = table.get(node_id)
             if exists.revision and (known is None or (_is_newer(status, known) and _differs(known, status))):
                 changes[node_id] = Change((table.put(node_id, status),), (exists, untold))
+        return changes
+
+    def _explained(self) -> dict[str, Change]:
+        """Nodes that no manager works with, with the reason of the first that says one."""
+        table = self._state.node_status
+        with self._lock:
+            refused = dict(self._refused)
+        changes = {}
+        for node_id, why in refused.items():
+            exists, untold = self._state.nodes.unchanged(node_id), table.unchanged(node_id)  # before what is looked at
+            known = table.get(node_id)
+            if exists.revision and known is not None and known.state == "unreachable" and not known.message:
+                told = table.put(node_id, msgspec.structs.replace(known, message=why))
+                changes[node_id] = Change((told,), (exists, untold))
         return changes
 
     def _miss(self) -> float | None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import asyncssh
 import msgspec
@@ -142,17 +142,34 @@ class Stream:
         self._arrived.set()
 
 
+class _Tagged(msgspec.Struct, frozen=True):
+    type: str
+
+
 class Messages[T]:
     """One JSON object per line over a stream. `kind` is what may arrive."""
 
     def __init__(self, stream: Stream, kind: Any) -> None:
         self._stream = stream
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._tags = {each.__struct_config__.tag for each in get_args(kind)}
         self._rest = bytearray()
 
     async def receive(self, silence: float | None = None) -> T | None:
-        """The next message, None at the end. Raises LinkDown for what is none, for one that is larger than
-        LARGEST_MESSAGE, and after `silence` seconds in which not a byte arrived."""
+        """The next message, None at the end; those of a kind that only a newer release knows are skipped.
+
+        Raises LinkDown for what is none, for one that is larger than LARGEST_MESSAGE, and after `silence` seconds in
+        which not a byte arrived.
+        """
+        while (line := await self._line(silence)) is not None:
+            try:
+                return self._decoder.decode(line)
+            except ValueError as error:
+                if not self._is_of_later(line):
+                    raise LinkDown("A message on the link cannot be read.", why=str(error)) from error
+        return None
+
+    async def _line(self, silence: float | None) -> bytes | None:
         searched = 0
         while (end := self._rest.find(b"\n", searched)) < 0:
             searched = len(self._rest)
@@ -168,10 +185,14 @@ class Messages[T]:
             self._rest += piece[1]
         line = bytes(self._rest[:end])
         del self._rest[: end + 1]
+        return line
+
+    def _is_of_later(self, line: bytes) -> bool:
         try:
-            return self._decoder.decode(line)
-        except ValueError as error:
-            raise LinkDown("A message on the link cannot be read.", why=str(error)) from error
+            tag = msgspec.json.decode(line, type=_Tagged).type
+        except ValueError:
+            return False
+        return tag not in self._tags
 
     async def send(self, message: msgspec.Struct) -> None:
         await self._stream.send(msgspec.json.encode(message) + b"\n")

@@ -89,6 +89,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The member of etcd (its id in hexadecimal) that the node was and whose data it has no more."""
     devices: tuple[str, ...] = ()
     """Paths of the device files that containers may ask for."""
+    release: int = 1
+    """The number of the release whose `version` this is (`Release`); the first ones did not say it."""
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):

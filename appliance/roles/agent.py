@@ -282,7 +282,13 @@ def _components(
     names = node_sidecars.name_server(book, layout, identity, package, directory, lambda: balance.works)
     meter = Meter(engine, book, supervisor.statuses)
     status_file = StatusFile(
-        layout.agent_status, identity, link_state, supervisor.statuses, wishes.all, lambda: set(book.damaged)
+        layout.agent_status,
+        identity,
+        link_state,
+        supervisor.statuses,
+        wishes.all,
+        lambda: set(book.damaged),
+        lambda: link.turned_away,
     )
     diary.subscribe(lambda page: link.say(DiaryPage(volume=page.volume, lost=page.lost, happenings=page.happenings)))
     wishes.subscribe(lambda now: link.say(Wishes(wishes=now)))

@@ -30,7 +30,7 @@ from appliance.delivery.refill import refill
 from appliance.delivery.renewal import Renewal
 from appliance.delivery.restored_state import restored
 from appliance.delivery.rotating import Rotating
-from appliance.errors import LocalStateDamaged, StoreUnavailable
+from appliance.errors import LocalStateDamaged, Refused, StoreUnavailable
 from appliance.host.layout import Layout
 from appliance.link.adoption import Adoption, Hold
 from appliance.link.clocks import Clocks
@@ -54,6 +54,7 @@ from appliance.model.cluster import ETCD_CLIENT_PORT, LINK_PORT
 from appliance.model.identity import FirstState, NodeIdentity
 from appliance.model.manager import Alive
 from appliance.model.moment import now_text
+from appliance.model.release import THIS_RELEASE, Release, refusal
 from appliance.network.certificates import EntryCertificates, host_certificates
 from appliance.network.directory import directory
 from appliance.network.entry import entry_nodes, entry_rules
@@ -287,6 +288,9 @@ def _components(
             telling.greet(node_id)
         managers.wake()
 
+    def refuse(hello: Hello) -> Refused | None:
+        return refusal(Release(number=hello.facts.release, version=hello.facts.version), THIS_RELEASE, hello.node)
+
     def reported(node_id: str, report: Report) -> None:
         reports.report(node_id, report)
         adoption.report(node_id, report.statuses)
@@ -326,6 +330,8 @@ def _components(
         why_not=lambda certificate: trust.why_not(certificate),
         address=identity.address,
         port=LINK_PORT,
+        refuse=refuse,
+        on_refused=lambda node_id, refused: reports.refused(node_id, f"{refused.what} See: appliance docs managers"),
         on_hello=greeted,
         on_report=reported,
         on_left=reports.left,

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from appliance import VERSION
 from appliance.api.rows import status_row
 from appliance.host.files import write_if_changed
 from appliance.link.agent_end import LinkState
+from appliance.link.messages import TurnedAway
 from appliance.loop import Loop
 from appliance.model.identity import NodeIdentity
 from appliance.model.instance import InstanceStatus
@@ -22,7 +23,8 @@ NOT_BEFORE = 0.5
 
 
 class StatusFile:
-    """A component. `wake` after every change. `damaged`: instances whose assignment cannot be read."""
+    """A component. `wake` after every change. `damaged`: instances whose assignment cannot be read; `turned_away`: why
+    which managers do not work with this node."""
 
     name = "status file"
 
@@ -34,6 +36,7 @@ class StatusFile:
         statuses: Callable[[], tuple[InstanceStatus, ...]],
         wishes: Callable[[], tuple[LocalWish, ...]] = tuple,
         damaged: Callable[[], Collection[str]] = tuple,
+        turned_away: Callable[[], Mapping[str, TurnedAway]] = dict,
     ) -> None:
         self._path = path
         self._identity = identity
@@ -41,6 +44,7 @@ class StatusFile:
         self._statuses = statuses
         self._wishes = wishes
         self._damaged = damaged
+        self._turned_away = turned_away
         self._written = -NOT_BEFORE
         self._loop = Loop("status file", self.cycle, interval=LOOK_AGAIN)
         self.wake = self._loop.wake
@@ -75,6 +79,10 @@ class StatusFile:
             "manager": link.manager,
             "connected": bool(link.manager),
             "version": VERSION,
+            "turned_away": [
+                {"manager": manager, "what": said.what, "why": said.why, "next": said.next}
+                for manager, said in sorted(self._turned_away().items())
+            ],
             "damaged": sorted(self._damaged()),
             "instances": sorted(rows, key=lambda row: str(row["instance"])),
         }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from appliance.errors import NoSuchContainer
+from appliance.errors import NoSuchContainer, Refused
 from appliance.link.admission import why_no_node
 from appliance.link.agent_end import AgentLink
 from appliance.link.door import NodeKeys
@@ -139,6 +139,7 @@ class World:
         self.authority, authority_public = make_ssh_key()
         self.authority_line = authority_public.strip()
         self.revoked: set[str] = set()
+        self.refusals: dict[str, Refused] = {}
         self.heard: list[tuple[str, Any]] = []
         self.containers = Containers()
         self.orders: list[Orders] = []
@@ -158,6 +159,8 @@ class World:
             key=key,
             certificates=(issue_user_certificate(authority, self.manager_key, name, time.time()),),
             why_not=self.why_not,
+            refuse=lambda hello: self.refusals.get(hello.node),
+            on_refused=lambda node, refused: self.heard.append((node, refused)),
             address=self.manager_at.address,
             port=port,
             on_hello=lambda node, message: self.heard.append((node, message)),

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import LinkDown, NoSuchContainer
+from appliance.errors import LinkDown, NoSuchContainer, Refused
+from appliance.link.agent_end import FIRST_BACKOFF
 from appliance.link.door import NodeKeys
 from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, ProbeRequest, Report
 from appliance.link.probing import Probing
@@ -44,6 +45,18 @@ def test_a_node_says_hello_and_is_connected_under_the_name_in_its_certificate(wo
     node, message = world.heard[0]
     assert node == "node-1" and isinstance(message, Hello) and message.facts == FACTS
     assert agent.state.manager == "manager-1"
+
+
+def test_a_node_that_a_manager_does_not_work_with_is_told_why_once_and_waits(world: World) -> None:
+    world.refusals["node-1"] = Refused("The agent is too new.", why="it is", next="wait", page="managers")
+    agent = world.agent()
+    eventually(lambda: agent.turned_away, 30)
+    assert agent.turned_away["manager-1"].what == "The agent is too new."
+    assert agent.turned_away["manager-1"].next == "wait"
+    agent.report((status("shop/web-0"),))
+    time.sleep(2 * FIRST_BACKOFF)  # in which it would come again
+    assert world.heard == [("node-1", world.refusals["node-1"])]
+    assert (agent.state.manager, world.manager.connected(), world.manager.followers()) == ("", set(), set())
 
 
 def keys_of(world: World, node: str = "node-1", life: float = 600) -> NodeKeys:

@@ -1,19 +1,24 @@
 """Who is made a manager, and who is one no more."""
 
+import msgspec
 import pytest
 
 from appliance.errors import Refused
 from appliance.model.cluster import etcd_peer_url
-from appliance.model.node import NodeSpec, NodeState, NodeStatus, Role
+from appliance.model.node import NodeFacts, NodeSpec, NodeState, NodeStatus, Role
+from appliance.model.release import THIS_RELEASE
 from tests.unit.api.cluster_in_memory import NOW, InMemory
+from tests.unit.api.test_nodes import FACTS
 
 
-def add(cluster: InMemory, number: int, *, manager: bool = False, state: NodeState = "ready") -> str:
+def add(
+    cluster: InMemory, number: int, *, manager: bool = False, state: NodeState = "ready", facts: NodeFacts | None = None
+) -> str:
     """A node, if `manager` with a vote."""
     roles: tuple[Role, ...] = ("manager", "agent") if manager else ("agent",)
     name, address = f"n{number}", f"10.0.0.{number}"
     node = NodeSpec(id=name, name=name, number=number, address=address, roles=roles)
-    status = NodeStatus(id=name, state=state, since=NOW)
+    status = NodeStatus(id=name, state=state, since=NOW, facts=facts)
     cluster.write(cluster.state.nodes.put(name, node), cluster.state.node_status.put(name, status))
     if manager:
         learner = cluster.membership.add_learner(etcd_peer_url(address))
@@ -38,6 +43,13 @@ def test_one_that_is_away_or_a_manager_already_is_refused(cluster: InMemory) -> 
         cluster.ask("POST", "/api/nodes/n2/promote")
     with pytest.raises(Refused, match="one is a manager already"):
         cluster.ask("POST", "/api/nodes/one/promote")
+
+
+def test_one_of_another_release_is_refused(cluster: InMemory) -> None:
+    add(cluster, 2, facts=msgspec.structs.replace(FACTS, release=THIS_RELEASE.number - 1, version="0.0.9"))
+    with pytest.raises(Refused, match=r"n2 runs .*0\.0\.9") as refused:
+        cluster.ask("POST", "/api/nodes/n2/promote")
+    assert "one release" in refused.value.next
 
 
 def test_more_than_five_are_refused(cluster: InMemory) -> None:

@@ -1,5 +1,6 @@
 """The table of commands, and the parts of commands that decide something."""
 
+import json
 from pathlib import Path
 
 import click
@@ -110,6 +111,16 @@ def test_status_shows_what_the_agent_knows_where_no_manager_runs(tmp_path: Path)
     result = CliRunner().invoke(appliance, ["status", "--root", str(tmp_path)])
     assert result.exit_code == 0
     assert "node two, release 0.1.0, not connected to 10.0.0.1" in result.output
+
+
+def test_status_says_which_managers_do_not_work_with_the_node_why_and_what_next(tmp_path: Path) -> None:
+    file = tmp_path / "run/appliance/agent.json"
+    file.parent.mkdir(parents=True)
+    said = {"manager": "n-9", "what": "The agent is newer.", "why": "managers come first", "next": "upgrade them"}
+    file.write_text(json.dumps({"name": "two", "version": "0.2.0", "turned_away": [said], "instances": []}))
+    shown = CliRunner().invoke(appliance, ["status", "--root", str(tmp_path)]).output
+    assert "turned away by manager n-9: The agent is newer." in shown
+    assert "why: managers come first" in shown and "next: upgrade them" in shown
 
 
 @pytest.mark.parametrize(("words", "count"), [(("3", False), 3), (("auto", False), None), (("", True), None)])

@@ -17,6 +17,7 @@ from appliance.delivery import pki
 from appliance.delivery.joining import Joiner, JoinRequest
 from appliance.host.layout import Layout
 from appliance.model.node import NodeSpec, Role
+from appliance.model.release import Release
 from appliance.security.ca import KeyPair, fingerprint
 from appliance.security.ssh import make_ssh_key
 from appliance.security.tokens import ParsedToken, create_token, parse_token
@@ -62,6 +63,10 @@ class Joinable:
         text, kept = create_token(at, fingerprint(self.authority), role, self.clock.now, address)
         self.cluster.write(self.state.tokens.put(kept.id, kept))
         return parse_token(text)
+
+    def joiner_of(self, release: Release) -> Joiner:
+        """That of a manager of this release."""
+        return Joiner(self.state, self.cluster.context.store, self.layout, self.clock, release)
 
     def request(self, token: ParsedToken, number: int = 2, **changes: Any) -> JoinRequest:
         """What a host called ``h<number>`` asks."""

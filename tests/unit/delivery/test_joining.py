@@ -13,6 +13,7 @@ from appliance.delivery.joining import LARGEST_SKEW, JoinAnswer
 from appliance.errors import Conflict, NotPermitted, Refused, UsageError
 from appliance.model.addresses import LARGEST_NUMBER
 from appliance.model.node import NodeSpec
+from appliance.model.release import Release
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.store import Delete, Put
@@ -146,12 +147,28 @@ def test_a_clock_that_is_far_off_is_named_with_its_direction(cluster: Joinable, 
     let_in(cluster, 2, clock=cluster.clock.now + LARGEST_SKEW - 1)
 
 
-def test_another_release_is_refused_before_anything_is_written(cluster: Joinable) -> None:
+@pytest.mark.parametrize(("release", "said"), [(5, "newer than"), (2, "too old for")])
+def test_a_release_that_does_not_fit_is_refused_before_anything_is_written(
+    cluster: Joinable, release: int, said: str
+) -> None:
+    joiner = cluster.joiner_of(Release(number=4, version="0.4.0"))
     token = cluster.token()
     with pytest.raises(Refused) as refused:
-        cluster.joiner.join(cluster.request(token, version="0.0.9"))
-    assert "0.0.9" in refused.value.what
-    cluster.joiner.join(cluster.request(token, 3))
+        joiner.join(cluster.request(token, release=release, version=f"0.{release}.0"))
+    assert said in refused.value.what
+    assert f"release {release} (0.{release}.0)" in refused.value.what
+    assert "copy the file of release 4 (0.4.0)" in refused.value.next
+    joiner.join(cluster.request(token, 3, release=3))
+    joiner.join(cluster.request(cluster.token(), 4, release=4))
+
+
+def test_a_new_manager_is_of_the_release_of_the_others(cluster: Joinable) -> None:
+    joiner = cluster.joiner_of(Release(number=4, version="0.4.0"))
+    token = cluster.token(role="manager")
+    with pytest.raises(Refused) as refused:
+        joiner.join(cluster.request(token, release=3, version="0.3.0"))
+    assert "0.3.0" in refused.value.why
+    joiner.join(cluster.request(token, release=4))
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,37 @@ def test_a_node_that_leaves_while_another_is_written_is_missed_since_then(house:
     assert house.cluster.node_states() == {"n1": "unreachable", "n2": "ready"}
 
 
+@pytest.mark.parametrize("order", [("refused", "lost"), ("lost", "refused")])
+def test_a_node_that_no_manager_works_with_is_unreachable_with_the_reason(house: House, order: tuple[str, ...]) -> None:
+    house.hello("n1")
+    house.reports.cycle()
+    house.reports.left("n1")
+    for step in order:
+        if step == "refused":
+            house.reports.refused("n1", "it is too new")
+        else:
+            house.now += LEFT_FOR
+        house.cycles()
+    house.reports.wake()
+    house.cycles()
+    status = house.state.node_status.get("n1")
+    assert status and (status.state, status.message) == ("unreachable", "it is too new")
+    house.hello("n1", turn=1)
+    house.reports.cycle()
+    status = house.state.node_status.get("n1")
+    assert status and (status.state, status.message) == ("ready", "")
+
+
+def test_a_node_that_one_manager_refuses_and_another_works_with_is_ready(house: House) -> None:
+    house.reports.refused("n1", "it is too new")
+    house.other.hello("n1", hello("n1"))
+    house.cycles()
+    house.now += UNREACHABLE_AFTER
+    house.cycles()
+    status = house.state.node_status.get("n1")
+    assert status and (status.state, status.message, status.manager) == ("ready", "", "m2")
+
+
 def test_a_node_that_is_back_is_ready_whatever_the_store_was_told_in_between(house: House) -> None:
     house.hello("n1")
     house.reports.cycle()

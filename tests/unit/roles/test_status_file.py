@@ -9,6 +9,7 @@ import pytest
 
 from appliance import VERSION
 from appliance.link.agent_end import LinkState
+from appliance.link.messages import TurnedAway
 from appliance.model.instance import InstanceStatus
 from appliance.roles.status_file import StatusFile
 from tests.lab.waiting import eventually
@@ -52,6 +53,14 @@ def test_instances_are_in_order_and_say_why_they_wait(node: Node) -> None:
         ("shop/web-2", False, "no image"),
     ]
     assert rows[0]["node"] == "one", "people know nodes by name"
+
+
+def test_it_says_which_managers_do_not_work_with_the_node_and_why(tmp_path: Path) -> None:
+    said = TurnedAway(what="It is too new.", why="they are older", next="upgrade them")
+    file = StatusFile(tmp_path / "a", IDENTITY, LinkState, tuple, turned_away=lambda: {"n-9": said})
+    assert file.seen()["turned_away"] == [
+        {"manager": "n-9", "what": "It is too new.", "why": "they are older", "next": "upgrade them"}
+    ]
 
 
 def test_everybody_may_read_it(node: Node) -> None:
