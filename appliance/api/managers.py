@@ -5,8 +5,7 @@ import msgspec
 from appliance.api.call import Call, Route
 from appliance.api.context import Context
 from appliance.api.members import check_loss
-from appliance.api.nodes import find
-from appliance.api.rows import node_row
+from appliance.api.nodes import change_to, find
 from appliance.errors import Refused
 from appliance.model.cluster import MOST_MANAGERS
 from appliance.model.node import Dial, NodeSpec
@@ -21,10 +20,12 @@ class Demotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def routes(context: Context) -> list[Route]:
     def promote(call: Call) -> object:
-        return _write(context, promoting(context, find(context, call.path["node"])))
+        node = find(context, call.path["node"])
+        return change_to(context, node, promoting(context, node))
 
     def demote(call: Call) -> object:
-        return _write(context, demoting(context, find(context, call.path["node"]), call.data(Demotion)))
+        node = find(context, call.path["node"])
+        return change_to(context, node, demoting(context, node, call.data(Demotion)))
 
     one = "/api/nodes/<node>"
     return [
@@ -71,9 +72,3 @@ def demoting(context: Context, node: NodeSpec, wish: Demotion) -> NodeSpec:
         raise Refused(f"{node.name} is no manager.", next="see: appliance status", page="managers")
     check_loss(context, node)
     return msgspec.structs.replace(node, roles=("agent",), dial=wish.dial)
-
-
-def _write(context: Context, node: NodeSpec) -> object:
-    nodes = context.state.nodes
-    context.commit([nodes.put(node.id, node)], [nodes.unchanged(node.id)])
-    return node_row(node, context.state.node_status.get(node.id), context.clocks.of(node.id))

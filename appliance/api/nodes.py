@@ -57,14 +57,15 @@ def routes(context: Context) -> list[Route]:
 
     def label(call: Call) -> object:
         node = find(context, call.path["node"])
-        return _write(context, msgspec.structs.replace(node, labels=_marked(node.labels, call.data(Marks))))
+        return change_to(context, node, msgspec.structs.replace(node, labels=_marked(node.labels, call.data(Marks))))
 
     def taint(call: Call) -> object:
         node = find(context, call.path["node"])
-        return _write(context, msgspec.structs.replace(node, taints=_marked(node.taints, call.data(Marks))))
+        return change_to(context, node, msgspec.structs.replace(node, taints=_marked(node.taints, call.data(Marks))))
 
     def reserve(call: Call) -> object:
-        return _write(context, reserving(find(context, call.path["node"]), call.data(Share)))
+        node = find(context, call.path["node"])
+        return change_to(context, node, reserving(node, call.data(Share)))
 
     def move(call: Call) -> object:
         node = find(context, call.path["node"])
@@ -73,13 +74,14 @@ def routes(context: Context) -> list[Route]:
 
     def change(call: Call) -> object:
         node = find(context, call.path["node"])
-        return _write(context, msgspec.structs.replace(node, **_ACTIONS[call.path["action"]]))
+        return change_to(context, node, msgspec.structs.replace(node, **_ACTIONS[call.path["action"]]))
 
     def drained(call: Call) -> object:
         return drain(context, find(context, call.path["node"]))
 
     def evict(call: Call) -> object:
-        return _write(context, evicting(context, find(context, call.path["node"]), call.data(Eviction)))
+        node = find(context, call.path["node"])
+        return change_to(context, node, evicting(context, node, call.data(Eviction)))
 
     def remove(call: Call) -> object:
         return forget(context, find(context, call.path["node"]))
@@ -185,7 +187,7 @@ def forget(context: Context, node: NodeSpec) -> Row:
             state.manager_trust.delete(node.id),
             *(state.held.delete(name) for name, _ in state.held.below(f"{node.id}/")),
         ],
-        [state.nodes.unchanged(node.id)],
+        [state.nodes.still(node.id, node)],
     )
     return {"node": node.name, "removed": True}
 
@@ -223,10 +225,11 @@ def _free(room: Room) -> Row:
     }
 
 
-def _write(context: Context, node: NodeSpec) -> object:
+def change_to(context: Context, node: NodeSpec, changed: NodeSpec) -> Row:
+    """Raises Conflict where the node is not what it was any more."""
     nodes = context.state.nodes
-    context.commit([nodes.put(node.id, node)], [nodes.unchanged(node.id)])
-    return _row(context, node)
+    context.commit([nodes.put(node.id, changed)], [nodes.still(node.id, node)])
+    return _row(context, changed)
 
 
 def _row(context: Context, node: NodeSpec) -> Row:

@@ -167,7 +167,8 @@ class Joiner:
             ssh_key=request.ssh_key,
         )
         key = f"{keys.NUMBERS}{number}"
-        self._write(node, token, [Put(key, encode(node.id))], [Expect(key, 0)])
+        new = (self._state.nodes.still(node.id, None), Expect(key, 0))
+        self._write(node, token, [Put(key, encode(node.id))], new)
         return node
 
     def _check_routes(self, request: JoinRequest) -> None:
@@ -201,14 +202,14 @@ class Joiner:
         _check_address(request, self._state.nodes.all().values())
         again = msgspec.structs.replace(node, address=request.address, dial=request.dial)
         if again != node or not token.used_by:
-            self._write(again, token)
+            self._write(again, token, expect=[self._state.nodes.still(node.id, node)])
         return again
 
     def _write(self, node: NodeSpec, token: JoinToken, more: Sequence[Put] = (), expect: Sequence[Expect] = ()) -> None:
         used = msgspec.structs.replace(token, used_by=node.id)
         revision = self._store.commit(
             [self._state.nodes.put(node.id, node), self._state.tokens.put(token.id, used), *more],
-            [self._state.nodes.unchanged(node.id), self._state.tokens.unchanged(token.id), *expect],
+            [self._state.tokens.still(token.id, token), *expect],
         )
         self._state.copy.wait_for(revision, 5.0)
 

@@ -103,10 +103,12 @@ def moving(state: State, node: NodeSpec, address: str) -> tuple[list[Put | Delet
     if owner:
         raise Conflict(f"{owner} has the address {address}.", next=f"give {owner} another one first")
     puts: list[Put | Delete] = [state.nodes.put(node.id, msgspec.structs.replace(node, address=address))]
-    cluster = state.cluster()
+    expect = [state.nodes.still(node.id, node)]
+    unchanged, cluster = state.cluster_cell.unchanged(), state.cluster()
     if cluster is not None and cluster.url == _page(node.address):
         puts.append(state.cluster_cell.put(msgspec.structs.replace(cluster, url=_page(address))))
-    return puts, [state.nodes.unchanged(node.id)]
+        expect.append(unchanged)
+    return puts, expect
 
 
 def _page(address: str) -> str:

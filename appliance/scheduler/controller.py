@@ -1,7 +1,7 @@
 """Binds instances that have no node yet, and gives those that have one what a new revision asks of it beside, as long
 as this manager leads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from appliance.loop import Loop
 from appliance.model.addresses import instance_addresses
@@ -69,7 +69,7 @@ class Scheduler:
         outcome = schedule(pending, self._inventory.fleet, self._now())
         self._inventory.believe(renewal.placed + outcome.placed)
         changes = [*self._changes(renewal), *self._changes(outcome), *self._taken_back(answered)]
-        commit_as_leader(self._store, self._state.copy, term, changes, independent=True)
+        commit_as_leader(self._store, self._state.copy, term, self._in_time(changes), independent=True)
         refused = {refusal.instance for refusal in outcome.refusals}
         self._refused |= {name: need for name, need in pending if name in refused}
 
@@ -83,20 +83,26 @@ class Scheduler:
             (name, need) for name, need in self._inventory.pending() if need.near or self._refused.get(name) is not need
         ]
 
-    def _changes(self, outcome: Outcome) -> Iterator[Change]:
+    def _changes(self, outcome: Outcome) -> Iterator[tuple[str, Change]]:
+        """Each with the name of its instance."""
         state = self._state
         for binding in (holding.binding for holding in outcome.placed):
             name = binding.instance
             forget = (state.refusals.delete(name),) if state.refusals.get(name) else ()
             # The instance must still be wanted: the orchestrator may be removing it at this moment.
             expect = (state.instances.unchanged(name), state.bindings.unchanged(name))
-            yield Change((state.bindings.put(name, binding), *forget), expect)
+            yield name, Change((state.bindings.put(name, binding), *forget), expect)
         for refusal in outcome.refusals:
             name = refusal.instance
             if state.refusals.get(name) != refusal:
-                yield Change((state.refusals.put(name, refusal),), (state.instances.unchanged(name),))
+                yield name, Change((state.refusals.put(name, refusal),), (state.instances.unchanged(name),))
 
-    def _taken_back(self, answered: frozenset[str]) -> Iterator[Change]:
+    def _taken_back(self, answered: frozenset[str]) -> Iterator[tuple[str, Change]]:
         state = self._state
         for name in sorted(answered):
-            yield Change((state.refusals.delete(name),), (state.instances.unchanged(name),))
+            yield name, Change((state.refusals.delete(name),), (state.instances.unchanged(name),))
+
+    def _in_time(self, changes: Sequence[tuple[str, Change]]) -> list[Change]:
+        """What a change is conditional on must be what was decided from. What has changed since is looked at again."""
+        late = self._inventory.changed()
+        return [change for name, change in changes if name not in late]

@@ -58,6 +58,12 @@ class Inventory:
             self._see(name)
         self._reached = reached
 
+    def changed(self) -> set[str]:
+        """Instances that are not what `refresh` found any more, or may not be."""
+        touched = self._state.copy.changed_since(self._reached)
+        known = self._held.keys() | self._pending.keys() if touched is None else set()
+        return known | _names(touched, self._state.instances, self._state.bindings)
+
     def pending(self) -> list[Pending]:
         """Instances without a node. Those whose revision is not known (any more) are left for later."""
         return list(self._pending.items())

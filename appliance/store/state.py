@@ -87,9 +87,20 @@ class Table[T]:
             yield entry.key[len(self.prefix) :], self._value(entry)
 
     def unchanged(self, name: str) -> Expect:
-        """The condition that nobody has changed (or made) this value since this copy saw it."""
+        """The condition that nobody has changed (or made) this value since this copy saw it. Ask for it before you look
+        at the value; afterwards only `still` says what you have decided from."""
         entry = self._copy.get(self.prefix + name)
         return Expect(self.prefix + name, 0 if entry is None else entry.revision)
+
+    def still(self, name: str, value: T | None) -> Expect:
+        """The condition that the value is still this one, which was read from here; None : that there is none.
+
+        It never holds where this copy has seen another one since.
+        """
+        entry = self._copy.get(self.prefix + name)
+        now = None if entry is None else self._value(entry)
+        revision = 0 if entry is None else entry.revision
+        return Expect(self.prefix + name, revision if now == value else _NEVER)
 
     def put(self, name: str, value: T, *, lease: int = 0) -> Put:
         """What a newer release has added to the value that is there stays. Raises LocalStateDamaged if that one is not
@@ -111,6 +122,10 @@ class Table[T]:
         value = decode(entry.value, self._kind, where=entry.key)
         self._decoded[entry.key] = (entry.revision, value)
         return value
+
+
+_NEVER = -1
+"""No entry has this revision."""
 
 
 class Cell[T]:

@@ -1,12 +1,16 @@
 """Who is made a manager, and who is one no more."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
-from appliance.errors import Refused
+from appliance.api.server import all_routes
+from appliance.errors import Conflict, Refused
 from appliance.model.cluster import etcd_peer_url
 from appliance.model.node import NodeFacts, NodeSpec, NodeState, NodeStatus, Role
 from appliance.model.release import THIS_RELEASE
+from appliance.orchestrator.managers import Seen
 from tests.unit.api.cluster_in_memory import NOW, InMemory
 from tests.unit.api.test_nodes import FACTS
 
@@ -112,3 +116,17 @@ def test_an_even_number_of_managers_is_explained(cluster: InMemory) -> None:
 
 def test_a_token_for_a_manager_is_made(cluster: InMemory) -> None:
     assert cluster.ask("POST", "/api/tokens", {"role": "manager"})["role"] == "manager"
+
+
+def test_what_somebody_changes_of_a_node_while_its_demotion_is_weighed_is_not_lost(cluster: InMemory) -> None:
+    add(cluster, 2, manager=True)
+
+    def looked() -> Seen:
+        cluster.ask("POST", "/api/nodes/n2/labels", {"set": {"zone": "a"}, "remove": []})
+        return Seen(cluster.membership.list())
+
+    routes = all_routes(replace(cluster.context, members=looked))
+    with pytest.raises(Conflict, match="changed it first"):
+        replace(cluster, routes=routes).ask("POST", "/api/nodes/n2/demote", {})
+    node = cluster.state.nodes.get("n2")
+    assert node and (node.labels, node.roles) == ({"zone": "a"}, ("manager", "agent"))

@@ -1,5 +1,6 @@
 """A node that moved is believed, and every node hears where it is and where the managers are."""
 
+import msgspec
 import pytest
 
 from appliance.errors import Conflict, UsageError
@@ -89,3 +90,12 @@ def test_when_the_manager_moves_the_page_moves_and_all_hear_of_it(cluster: Clust
     assert outbox.take() == {"n1": at("192.0.2.99", "192.0.2.99"), "n2": at("192.0.2.2", "192.0.2.99")}
     now = cluster.state.cluster()
     assert now and now.url == "https://192.0.2.99:8443/"
+
+
+def test_what_somebody_changes_of_the_cluster_while_a_manager_moves_is_not_lost(cluster: ClusterInMemory) -> None:
+    move = moving(cluster.state, node(cluster, "n1"), "192.0.2.99")
+    now = cluster.state.cluster()
+    assert now
+    cluster.commit(cluster.state.cluster_cell.put(msgspec.structs.replace(now, time_servers=("192.0.2.7",))))
+    with pytest.raises(Conflict):
+        cluster.store.commit(*move)

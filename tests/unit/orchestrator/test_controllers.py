@@ -1,7 +1,7 @@
 """The orchestrator and the scheduler over a store in memory, as a leader runs them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -34,7 +34,8 @@ class House:
         self.mirror = Mirror(self.store, keys.ROOT)
         self.state = State(self.mirror)
         self.orchestrator = Orchestrator(self.store, self.state, lambda: self.term)
-        self.scheduler = Scheduler(self.store, self.state, lambda: self.term, lambda: NOW)
+        self.scheduler = Scheduler(self.store, self.state, lambda: self.term, self._now)
+        self.meanwhile: Callable[[], None] | None = None
         cluster = Cluster(id="c", name="c", url="", network="10.42.0.0/16", ca_fingerprint="", created_at=NOW)
         self.write(Put(keys.CLUSTER, encode(cluster)))
         for number in range(1, nodes + 1):
@@ -42,6 +43,16 @@ class House:
             status = NodeStatus(id=node.id, state="ready", since=NOW, facts=FACTS)
             self.write(self.state.nodes.put(node.id, node), self.state.node_status.put(node.id, status))
         self.mirror.start()
+
+    def _now(self) -> str:
+        """Asked for while the scheduler decides."""
+        if self.meanwhile is not None:
+            self.meanwhile()
+        return NOW
+
+    def forget(self, instance: str) -> None:
+        self.revision = self.store.commit([self.state.instances.delete(instance)])
+        self.mirror.wait_for(self.revision, 5)
 
     def write(self, *puts: Put) -> None:
         self.revision = self.store.commit(puts)
@@ -84,6 +95,18 @@ def test_every_instance_gets_a_node_and_an_address_of_its_own(house: House) -> N
     bindings = house.state.bindings.all().values()
     assert len({binding.ip for binding in bindings}) == len(bindings) == 200
     assert sorted(Counter(binding.node for binding in bindings).values()) == [66, 67, 67]
+
+
+def test_an_instance_that_is_forgotten_while_the_scheduler_decides_is_not_bound(house: House) -> None:
+    house.apply(3)
+    house.orchestrator.cycle()
+    house.meanwhile = lambda: house.forget("s/web-1")
+    house.scheduler.cycle()
+    assert house.state.bindings.all().keys() == {"s/web-0", "s/web-2"}
+    house.meanwhile = None
+    house.orchestrator.cycle()
+    house.scheduler.cycle()
+    assert house.state.bindings.all().keys() == {"s/web-0", "s/web-1", "s/web-2"}
 
 
 def test_who_does_not_lead_writes_nothing(house: House) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.errors import Conflict
+from appliance.model.service import Autoscaled
 from appliance.store import keys
 from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Mirror
-from appliance.store.state import Change, commit_as_leader
+from appliance.store.state import Change, State, commit_as_leader
 from appliance.store.store import MOST_OPERATIONS, Expect, Put
 
 
@@ -67,3 +68,19 @@ def test_who_no_longer_leads_writes_nothing(led: Led, independent: bool) -> None
     with pytest.raises(Conflict):
         led.commit(puts(1000), independent=independent)
     assert led.written() == 0
+
+
+def test_a_condition_on_what_was_read_holds_until_another_value_is_seen(led: Led) -> None:
+    state = State(led.mirror)
+
+    def write(value: Autoscaled, *expect: Expect) -> None:
+        led.mirror.wait_for(led.store.commit([state.autoscale.put("s/web", value)], expect), 5)
+
+    two, three = (Autoscaled(service="s", deploy="web", replicas=n, reason="", at="") for n in (2, 3))
+    write(two, state.autoscale.still("s/web", None))
+    read = state.autoscale.get("s/web")
+    write(three, state.autoscale.still("s/web", read))
+    for value in (read, None):
+        with pytest.raises(Conflict):
+            led.store.commit([state.autoscale.put("s/web", two)], [state.autoscale.still("s/web", value)])
+    write(two, state.autoscale.still("s/web", three))
