@@ -4,7 +4,7 @@ What is to be done follows from the store and the disk alone, so whatever is kil
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -15,7 +15,7 @@ from appliance.model.rotation import NewKeys, Rotation, missing, whose_turn
 from appliance.security.sealing import Seal
 from appliance.store import keys
 from appliance.store.state import Change, State, await_copy, commit_as_leader
-from appliance.store.store import Delete, Expect, Put, Store
+from appliance.store.store import Expect, Store
 
 log = logging.getLogger(__name__)
 
@@ -94,21 +94,24 @@ class Rotating:
         term, state = self._term(), self._state
         if term is None or rotation.step == "signing" or missing_now(state, rotation):
             return
-        expect = (state.rotation_cell.unchanged(),)
-        operations = [state.rotation_cell.delete()] if rotation.step == "dropping" else self._signing(rotation)
-        commit_as_leader(self._store, state.copy, term, [Change(tuple(operations), expect)])
+        still = state.rotation_cell.still(rotation)
+        done = Change((state.rotation_cell.delete(),), (still,))
+        changes = [done] if rotation.step == "dropping" else self._signing(rotation, still)
+        commit_as_leader(self._store, state.copy, term, changes)
 
-    def _signing(self, rotation: Rotation) -> list[Put | Delete]:
-        """A token carries the fingerprint of the authority that signed when it was made: it is worth nothing now."""
+    def _signing(self, rotation: Rotation, still: Expect) -> Iterator[Change]:
+        """A token carries the fingerprint of the authority that signed when it was made: it is worth nothing then.
+
+        There is one for every node that has ever joined, which is more than one commit takes; the step comes last.
+        """
         state = self._state
+        for token in state.tokens.all():
+            yield Change((state.tokens.delete(token),), (still,))
         cluster = state.cluster()
         assert cluster is not None, "a rotation is of a cluster"
         now = msgspec.structs.replace(cluster, ca_fingerprint=rotation.fingerprint)
-        return [
-            state.rotation_cell.put(msgspec.structs.replace(rotation, step="signing")),
-            state.cluster_cell.put(now),
-            *(state.tokens.delete(token) for token in state.tokens.all()),
-        ]
+        step = state.rotation_cell.put(msgspec.structs.replace(rotation, step="signing"))
+        yield Change((step, state.cluster_cell.put(now)), (still, state.cluster_cell.still(cluster)))
 
 
 def missing_now(state: State, rotation: Rotation) -> list[str]:

@@ -140,6 +140,9 @@ class Cell[T]:
     def unchanged(self) -> Expect:
         return self._table.unchanged("")
 
+    def still(self, value: T | None) -> Expect:
+        return self._table.still("", value)
+
     def put(self, value: T) -> Put:
         return self._table.put("", value)
 

@@ -19,7 +19,7 @@ from appliance.security.sealing import KEY_BYTES, Seal
 from appliance.security.ssh import make_ssh_key, public_key_of, read_certificate
 from appliance.store import keys
 from appliance.store.codec import encode
-from appliance.store.store import Expect, Put
+from appliance.store.store import MOST_OPERATIONS, Expect, Put
 from tests.unit.link.cluster_in_memory import ClusterInMemory
 
 NOW = 1_800_000_000.0
@@ -107,6 +107,17 @@ def test_the_new_are_believed_before_they_sign(world: World) -> None:
     assert pki.read_authority_pair(world.layout).certificate == world.old
     assert world.etcd_starts == 1
     assert world.step() == "spreading"
+
+
+def test_more_tokens_than_one_commit_takes_become_worthless(world: World) -> None:
+    """One for every node that has joined."""
+    for number in range(MOST_OPERATIONS + 10):
+        token = JoinToken(id=f"t{number}", secret_hash="", role="agent", created_at="", expires_at="", used_by="n2")
+        world.commit(world.state.tokens.put(token.id, token))
+    world.rotating.cycle()
+    world.nodes_believe("n1", "n2")
+    world.rotating.cycle()
+    assert (world.step(), world.state.tokens.all()) == ("signing", {})
 
 
 def test_they_sign_when_all_that_are_connected_believe_them_and_tokens_become_worthless(world: World) -> None:
