@@ -65,6 +65,10 @@ class Adoption:
     def stop(self) -> None:
         self._loop.stop()
 
+    def wake(self) -> None:
+        """Call it when this manager begins to lead."""
+        self._loop.wake()
+
     def held(self) -> bool:
         cluster = self._state.cluster()
         return cluster is not None and cluster.held

@@ -5,6 +5,7 @@ import secrets
 import socket
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from appliance import VERSION
@@ -230,6 +231,7 @@ def _components(
         managers.wake()
         rotating.wake()
         caretaker.wake()
+        adoption.wake()
 
     def released() -> None:
         lead_changed()
@@ -241,7 +243,7 @@ def _components(
         node = state.nodes.get(identity.id)
         return node is not None and "manager" in node.roles
 
-    election = Election(store, identity.id, lead_changed, may_lead)
+    election = Election(store, identity.id, lead_changed, may_lead, partial(mirror.subscribe, keys.LEADER))
     membership = EtcdMembership(channels)
     own_member = OwnMemberCare(layout, identity, state, channels, membership)
     caretaker = Caretaker(

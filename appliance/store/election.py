@@ -23,7 +23,8 @@ _PAUSE = LEASE_SECONDS / 3
 class Election:
     """A component. `on_change` is called, from the election's thread, when this manager starts or stops leading.
 
-    One that may not lead (any more), as `may_lead` says, neither tries nor keeps what it has.
+    One that may not lead (any more), as `may_lead` says, neither tries nor keeps what it has. `watch` calls back after
+    every change of the leadership key, until what it returns is called: the next leader need not wait for a cycle.
     """
 
     name = "election"
@@ -34,17 +35,20 @@ class Election:
         manager_id: str,
         on_change: Callable[[], None],
         may_lead: Callable[[], bool] = lambda: True,
+        watch: Callable[[Callable[[], None]], Callable[[], None]] = lambda wake: lambda: None,
     ) -> None:
         self._store = store
         self._manager = manager_id
         self._on_change = on_change
         self._may_lead = may_lead
+        self._watch = watch
         self._lock = threading.Lock()
         self._lease = 0
         self._term: Expect | None = None
         self._loop = Loop("election", self.cycle, interval=_PAUSE, longest_backoff=_PAUSE)
 
     def start(self) -> None:
+        self._loop.follow(self._watch)
         self._loop.start()
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from appliance.store.election import LEASE_SECONDS, Election
 from appliance.store.etcd import EtcdStore
 from appliance.store.etcd_channels import EtcdChannels
 from appliance.store.memory import MemoryStore
+from appliance.store.mirror import Mirror
 from appliance.store.store import Delete, Expect, Put, Store
 from tests.lab.waiting import eventually
 
@@ -40,6 +42,20 @@ def test_one_of_two_leads_and_the_other_follows_when_it_stops(store: Store) -> N
     assert second.term() is not None
     assert changes == ["m1", "m1", "m2"]
     second.stop()
+
+
+def test_who_watches_the_leadership_takes_it_as_soon_as_it_is_given_back(store: Store) -> None:
+    mirror = Mirror(store, keys.ROOT)
+    mirror.start()
+    first = Election(store, "m1", lambda: None)
+    first.cycle()
+    second = Election(store, "m2", lambda: None, watch=partial(mirror.subscribe, keys.LEADER))
+    second.start()
+    eventually(lambda: mirror.get(keys.LEADER) is not None, 30)
+    first.stop()
+    eventually(lambda: second.term() is not None, LEASE_SECONDS / 6)
+    second.stop()
+    mirror.stop()
 
 
 def test_one_that_may_lead_no_more_hands_the_leadership_on_and_does_not_try_again(store: Store) -> None:

@@ -157,6 +157,16 @@ def test_only_the_leader_ends_it(world: World) -> None:
     assert world.adoption.held()
 
 
+def test_who_begins_to_lead_when_all_have_been_heard_ends_it_at_once(world: World) -> None:
+    world.leads = False
+    world.adoption.hello("a", [status()])
+    world.adoption.hello("b", [])
+    world.adoption.cycle()
+    world.leads = True
+    world.adoption.wake()
+    eventually(world.is_released, timeout=5)
+
+
 def test_a_persons_word_ends_it(world: World) -> None:
     world.adoption.hello("a", [status(revision=5)])
     world.adoption.adopt()
