@@ -70,6 +70,7 @@ class Backups:
         self._steady = steady
         self._rehearses_from = steady() + FIRST_REHEARSAL
         self._one_at_a_time = threading.Lock()
+        self._rehearsing = False
         self._loop = Loop(self.name, self.cycle, interval=LOOK_AGAIN)
 
     def start(self) -> None:
@@ -77,7 +78,8 @@ class Backups:
         self._loop.start()
 
     def stop(self) -> None:
-        self._loop.stop()
+        """Waits for a backup that is being written; not for a rehearsal, which takes minutes, and leaves nothing."""
+        self._loop.stop(wait=not self._rehearsing)
 
     @property
     def folder(self) -> Path:
@@ -116,7 +118,11 @@ class Backups:
     def rehearse(self) -> None:
         """Try out the newest backup, and write down how it went."""
         name = backup_folder.in_order(backup_folder.backups_in(self.folder), self._now())[-1]
-        outcome = self._rehearse(self.folder / name)
+        self._rehearsing = True
+        try:
+            outcome = self._rehearse(self.folder / name)
+        finally:
+            self._rehearsing = False
         at = text_of_seconds(self._clock(), "seconds")
         self._note(rehearsed_at=at, rehearsed=outcome.found, rehearsal_trouble=outcome.trouble)
 

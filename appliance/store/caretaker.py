@@ -3,7 +3,6 @@
 Every manager looks, so that each can tell people; only the leading one does anything.
 """
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -60,7 +59,6 @@ class Caretaker:
         self._term = term
         self._tell = tell
         self._clock = clock
-        self._lock = threading.Lock()
         self._state: StoreState | None = None
         self._disk_seen: DiskState | None = None
         self._of_members: tuple[Complaint, ...] = ()

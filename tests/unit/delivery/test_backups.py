@@ -1,6 +1,8 @@
 """A manager makes backups by the plan, keeps so many, and has them rehearsed."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from appliance.security.recovery_key import recovery_secret
 from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.store import Put
+from tests.lab.waiting import eventually
 from tests.unit.api.cluster_in_memory import MANAGER, InMemory, in_memory, manager_layout
 
 DAY = 86_400.0
@@ -28,12 +31,15 @@ class World:
         self.steady = 0.0
         self.rehearsed: list[str] = []
         self.outcome = Rehearsal("restorable at last")
+        self.may_end = threading.Event()
+        self.may_end.set()
         self.layout = manager_layout(folder)
         store, state = cluster.context.store, cluster.state
         self.backups = Backups(state, store, self.layout, MANAGER, self.rehearse, lambda: self.now, lambda: self.steady)
 
     def rehearse(self, path: Path) -> Rehearsal:
         self.rehearsed.append(path.name)
+        self.may_end.wait(60)
         return self.outcome
 
     def plan(self, plan: BackupPlan) -> None:
@@ -156,6 +162,18 @@ def test_nothing_is_rehearsed_right_after_a_start(world: World) -> None:
     world.pass_time(2)
     assert len(world.rehearsed) == 1
     assert world.status.rehearsed == "restorable at last"
+
+
+def test_a_manager_that_ends_does_not_wait_for_a_rehearsal(world: World) -> None:
+    world.steady = module.FIRST_REHEARSAL
+    world.may_end.clear()
+    world.backups.start()
+    eventually(lambda: world.rehearsed, 30)
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            threads.submit(world.backups.stop).result(timeout=10)
+        finally:
+            world.may_end.set()
 
 
 def test_the_newest_is_rehearsed_every_week(world: World) -> None:
