@@ -6,6 +6,7 @@ The only parent of our processes, with or without systemd. It never stops a cont
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 STABLE_AFTER = 10.0
 """Seconds a role process must live for its next death to be answered at once."""
 LONGEST_PAUSE = 15.0
+LARGEST_LOG = 5 * 1024 * 1024
+"""Bytes, of which as many again are kept aside: a process may run for years."""
 _THRIFTY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
 """glibc gives each thread an arena of its own, and keeps the more of what was freed the larger it was (mallopt(3)). Our
 threads mostly wait; what an agent takes once, to load images, would stay with it."""
@@ -54,6 +57,8 @@ class RoleProcess:
     def tend(self) -> None:
         """Start it when it is due."""
         now = time.monotonic()
+        log_file = self._layout.logs / f"{self.role}.log"
+        _rotate(log_file)
         if self._process is not None:
             code = self._process.poll()
             if code is None:
@@ -64,8 +69,6 @@ class RoleProcess:
             log.warning("%s ended with code %s; starting it again in %.1f s", self.role, code, self._pause)
         if now < self._not_before:
             return
-        log_file = self._layout.logs / f"{self.role}.log"
-        _rotate(log_file)
         with log_file.open("ab") as output:
             self._process = subprocess.Popen(
                 [*program(self._layout), "role", self.role, "--root", str(self._layout.root)],
@@ -155,6 +158,8 @@ class Settled:
             settle(self._layout, identity)
         except LocalStateDamaged as error:
             log.error("%s", "\n".join(error.lines()))
+        except OSError as error:  # the disk is full
+            log.error("what is to be made anew on this node cannot be written: %s", error)
 
     def _read(self) -> NodeIdentity:
         """What we run with is written again where the file is damaged."""
@@ -193,17 +198,24 @@ def _tend(signals: Signals, engine: EngineProcess | None, settled: Settled) -> N
                 engine.wait()
             settled.tend()
             complaint = ""
-        except ApplianceError as error:
-            if error.why != complaint:
-                log.error("%s", "\n".join(error.lines()))
-                complaint = error.why
+        except (ApplianceError, OSError) as error:  # a full disk, or no memory for another process
+            why = error.why if isinstance(error, ApplianceError) else str(error)
+            if why != complaint:
+                log.error("%s", "\n".join(error.lines()) if isinstance(error, ApplianceError) else why)
+                complaint = why
             signals.wait(2.0)
             continue
         # The end of a child wakes us; an engine that an earlier run started is not our child.
         signals.wait(1.0)
 
 
-def _rotate(log_file: Path, largest: int = 5 * 1024 * 1024) -> None:
+def _rotate(log_file: Path) -> None:
+    """Keep a large one aside and go on with an empty one; who writes to it appends, and does not notice."""
+    aside = log_file.with_suffix(".log.1")
     with contextlib.suppress(FileNotFoundError):
-        if log_file.stat().st_size > largest:
-            log_file.replace(log_file.with_suffix(".log.1"))
+        if log_file.stat().st_size > LARGEST_LOG:
+            try:
+                shutil.copyfile(log_file, aside)
+            except OSError:  # a full disk: the room is worth more than what was said long ago
+                aside.unlink(missing_ok=True)
+            os.truncate(log_file, 0)

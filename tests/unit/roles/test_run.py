@@ -16,6 +16,7 @@ from appliance.errors import Refused
 from appliance.host.layout import Layout
 from appliance.host.process import ProcessMark, read_pid_file
 from appliance.model.identity import NodeIdentity
+from appliance.roles.run import LARGEST_LOG
 from tests.lab.waiting import eventually
 
 _SOURCE = Path(__file__).parents[3]
@@ -120,6 +121,28 @@ def test_other_roles_are_taken_up_while_it_runs(layout: Layout) -> None:
         eventually(lambda: role(layout, "manager") not in (None, manager), 30)
         process.terminate()
         assert process.wait(30) == 0
+
+
+def test_a_long_log_is_kept_aside_while_its_process_goes_on(layout: Layout) -> None:
+    log = layout.logs / "agent.log"
+    with running(layout):
+        before = both(layout)
+        with log.open("ab") as long:
+            long.write(b"x" * (LARGEST_LOG + 1))
+        eventually(lambda: log.stat().st_size == 0, 30)
+        assert (layout.logs / "agent.log.1").stat().st_size == LARGEST_LOG + 1
+        assert both(layout) == before
+
+
+def test_a_role_that_cannot_be_started_now_is_started_later(layout: Layout) -> None:
+    in_the_way = layout.logs / "agent.log"
+    in_the_way.mkdir(parents=True)
+    with running(layout) as process:
+        eventually(layout.run_pid.exists, 30)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        in_the_way.rmdir()
+        both(layout)
 
 
 def test_a_second_run_is_refused_and_harms_nothing(layout: Layout) -> None:
