@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from bundle import checks, prerequisites, product  # noqa: E402
+from bundle import checks, neighbour, prerequisites, product  # noqa: E402
 from bundle.workshop import ARCHITECTURES, CHECKOUT, BuildFailed, cache_root, native, remove  # noqa: E402
 
 
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--arch", choices=sorted(ARCHITECTURES), help="architecture to build for (default: this one)")
     build.add_argument("--locked", action="store_true", help="refuse where a locked version is no longer to be had")
     build.add_argument("--add-image", metavar="FILE.tar", type=Path, action="append", help="carry images of an archive")
+    build.add_argument("--release", metavar="N", type=int, help="as release N: dist/appliance-release-N")
     command("up", "build, then start a cluster on this machine: dist/appliance up --yes ...", _up)
     command("lock", "renew all locks with the current versions", _lock)
     test = command("test", "linter, types and all tests; further words go to one run of pytest instead", _test)
@@ -54,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _build(options: argparse.Namespace, _: list[str]) -> int:
     prerequisites.require(prerequisites.BUILD, install=options.install_deps)
+    if options.release is not None:
+        print(neighbour.build(options.release, mirror=options.mirror, strict=options.locked))
+        return 0
     architecture = ARCHITECTURES[options.arch] if options.arch else native()
     added = tuple(options.add_image or ())
     product.build(product.Order(architecture, mirror=options.mirror, strict=options.locked, added=added))
@@ -80,6 +84,8 @@ def _test(options: argparse.Namespace, rest: list[str]) -> int:
     install = options.install_deps or os.geteuid() == 0
     prerequisites.require((*prerequisites.BUILD, *prerequisites.TEST), install=install)
     package = _own_package(options, install=install)
+    if not rest:
+        neighbour.build(product.release()[1] + 1, mirror=options.mirror)
     workshop, _, _ = product.open_workshop(mirror=options.mirror, strict=False)
     return checks.check(workshop, package, rest, options.workers)
 

@@ -64,7 +64,7 @@ def bench(workshop: Workshop, package: Path, arguments: Sequence[str]) -> int:
 def _run(workshop: Workshop, environment: Path, package: Path, command: Sequence[str]) -> int:
     settings = workshop.environment(
         [environment],
-        APPLIANCE_PACKAGE=str(package),
+        APPLIANCE_PACKAGE=os.environ.get("APPLIANCE_PACKAGE", str(package)),
         HYPOTHESIS_STORAGE_DIRECTORY=str(cache_root() / "hypothesis"),
     )
     settings["PATH"] = os.pathsep.join([str(workshop.python.parent), settings.get("PATH", ""), "/usr/sbin", "/sbin"])

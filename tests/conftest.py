@@ -1,8 +1,10 @@
 """Fixtures that give tests the real things: an engine, an etcd, labs of hosts."""
 
+import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -84,4 +86,15 @@ def package() -> Path:
     path = Path(os.environ.get("APPLIANCE_PACKAGE", _REPOSITORY / "dist/appliance")).resolve()
     if os.geteuid() != 0 or not path.exists():
         pytest.skip(f"needs root and a built package ({path})")
+    return path
+
+
+@pytest.fixture(scope="session")
+def newer_package(package: Path) -> Path:
+    """The file of the release after that of `package`."""
+    told = subprocess.run([package, "version", "-o", "json"], check=True, capture_output=True)
+    number = json.loads(told.stdout)["release"] + 1
+    path = _REPOSITORY / f"dist/appliance-release-{number}"
+    if not path.exists():
+        pytest.skip(f"needs {path}: ./build.py build --release {number}")
     return path

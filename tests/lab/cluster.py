@@ -43,9 +43,14 @@ class Cluster:
         eventually(lambda: self.node_state(host) == "ready", timeout=60)
 
     def join_arguments(self, host: Host, role: str = "agent") -> list[str]:
-        """A command line with a token of its own: a token admits one node. Where managers dial, nothing else can."""
+        """A command line with a token of its own: a token admits one node. Where managers dial, nothing else can.
+
+        The host gets the file of agents, where they have one of their own.
+        """
         one_way = ["--dial", "manager", "--address", host.address] if self.lab.dial == "manager" else []
         answer = self.manager.appliance("token", "create", "--role", role, *one_way, "-o", "json").stdout
+        if self.lab.agent_package and role == "agent":
+            host.install_package(self.lab.agent_package)
         if one_way and role == "agent":  # managers reach each other both ways
             self.lab.forbid(host, self.manager)
         return [

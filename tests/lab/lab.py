@@ -32,11 +32,15 @@ alive: list["Lab"] = []
 class Lab:
     """Context manager; on leaving it, everything it made is gone unless `keep` is set (for looking at a failure)."""
 
-    def __init__(self, *, package: Path | None = None, keep: bool = False, dial: str = "agent") -> None:
-        """`package`: the product's file, copied to each host that is added. `dial`: how clusters here are joined."""
+    def __init__(
+        self, *, package: Path | None = None, keep: bool = False, dial: str = "agent", agent_package: Path | None = None
+    ) -> None:
+        """`package`: the product's file, copied to each host that is added; `agent_package`: another one for hosts that
+        join as agents. `dial`: how clusters here are joined."""
         self.hosts: list[Host] = []
         self.keep = keep
         self.dial = dial
+        self.agent_package = agent_package
         self._package = package
         self._forbid: dict[str, Callable[..., None]] = {}
         self._dropped: dict[str, int] = {}

@@ -21,12 +21,13 @@ def dial() -> str:
 
 @pytest.fixture(scope="module")
 def lab(request: pytest.FixtureRequest, package: Path, dial: str) -> Iterator[Lab]:
-    """A lab whose hosts all hold a copy of the package.
+    """A lab whose hosts all hold a copy of the package; hosts that join as agents, of APPLIANCE_AGENT_PACKAGE if set.
 
     Where the way between two hosts is one-way, nobody may even have tried to go it in the other direction. What was
     counted is printed (`pytest -s`).
     """
-    with Lab(package=package, dial=dial) as lab:
+    agents = os.environ.get("APPLIANCE_AGENT_PACKAGE")
+    with Lab(package=package, dial=dial, agent_package=Path(agents).resolve() if agents else None) as lab:
         yield lab
         print(f"\none-way: {request.module.__name__}: dropped {lab.dropped()}")
         assert not any(lab.dropped().values()), f"packets were sent the forbidden way: {lab.dropped()}"

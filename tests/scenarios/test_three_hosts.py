@@ -192,3 +192,18 @@ def test_delete_leaves_no_container(ticking: Cluster) -> None:
     ticking.delete("tick")
     assert "no service called tick" in ticking.manager.appliance("ps", "tick", check=False).stderr
     assert running(ticking.hosts, "tick") == {}
+
+
+def test_an_agent_of_a_newer_release_is_refused_with_a_reason_at_join(
+    three_nodes: Cluster, newer_package: Path
+) -> None:
+    host = three_nodes.lab.host("late")
+    joining = three_nodes.join_arguments(host)
+    host.install_package(newer_package)
+    refused = host.appliance(*joining, check=False)
+    assert refused.returncode == 3
+    assert "newer than the manager's" in refused.stderr
+    assert "nothing was installed" in refused.stderr
+    assert not (host.data / "opt/appliance/releases").exists()
+    assert len(three_nodes.manager.ask("node", "ls")) == 3
+    three_nodes.lab.remove(host)
