@@ -44,6 +44,8 @@ TEST = (
     Needed("procps", program="ps"),
     Needed("git", program="git"),
     Needed("wrk", program="wrk"),
+    Needed("gcc", program="gcc"),
+    Needed("libc6-dev", file="/usr/include/time.h"),
 )
 
 

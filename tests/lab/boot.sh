@@ -3,7 +3,7 @@
 # namespaces, gives them their contents, says "ready" and then only reaps orphans. Killing it kills the host.
 #
 # boot.sh NAME ETC ROOT CGROUPS
-#   ETC      folder with the host's own `hosts` and `resolv.conf`
+#   ETC      folder with the host's own `hosts`, `resolv.conf` and, where it has a clock of its own, `ld.so.preload`
 #   ROOT     "/" for a host that shares the machine's files, or the folder that becomes its whole file system
 #   CGROUPS  lines "PATH KIND OPTIONS" of the hierarchies to mount
 set -eu
@@ -31,7 +31,8 @@ echo "$cgroups" | while read -r path kind options; do
     mkdir -p "$root$path"
     mount -t "$kind" ${options:+-o "$options"} "$kind" "$root$path"
 done
-for file in hosts resolv.conf; do
+for file in hosts resolv.conf ld.so.preload; do
+    [ -e "$etc/$file" ] || continue
     touch "$root/etc/$file"
     mount --bind "$etc/$file" "$root/etc/$file"
 done

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.lab.cgroups import Cgroup, hierarchies
+from tests.lab.clock import Clock
 
 _CLOCK_IS_SHARED = ("setpriv", "--bounding-set=-sys_time")
-"""Nothing on a lab host may set the clock: it is the machine's."""
+"""Nothing on a lab host may set the clock: it is the machine's (but see `Host.clock`)."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -53,7 +54,12 @@ class Spawned:
 
 
 class Host:
-    """`root` is what the product gets as `--root`; `directory` holds it and all other files of the host."""
+    """`root` is what the product gets as `--root`; `directory` holds it and all other files of the host.
+
+    `clock`: the one that a test may set, where the host was given its own.
+    """
+
+    clock: Clock
 
     def __init__(self, *, name: str, namespace: str, address: str, directory: Path, cgroup: Cgroup, bare: bool) -> None:
         self.name = name

@@ -18,6 +18,7 @@ from typing import Self
 
 from tests.lab import one_way
 from tests.lab.cgroups import Cgroup
+from tests.lab.clock import Clock
 from tests.lab.host import Host
 
 _LOCKS = Path("/run/appliance-lab")
@@ -78,13 +79,20 @@ class Lab:
         return f"10.77.{self._slot}.1"
 
     def host(
-        self, name: str, *, default_route: bool = False, silent_registry: bool = False, bare: bool = False
+        self,
+        name: str,
+        *,
+        default_route: bool = False,
+        silent_registry: bool = False,
+        bare: bool = False,
+        own_clock: bool = False,
     ) -> Host:
         """Add a host and switch it on.
 
         `default_route`: through the gateway, which drops everything; without it the host knows only its own network.
         `silent_registry`: Docker's registry resolves to an address that never answers (needs the default route).
         `bare`: its file system holds busybox and nothing else.
+        `own_clock`: `Host.clock` can be set; for a host that is not bare.
         """
         host = Host(
             name=name,
@@ -102,6 +110,8 @@ class Lab:
         hosts = f"127.0.0.1 localhost\n127.0.1.1 {name}\n{registry}"
         (host.directory / "hosts").write_text(hosts)
         (host.directory / "resolv.conf").write_text("")
+        if own_clock:
+            host.clock = Clock(host.directory)
         self._plug_in(host)
         host.power_on()
         if self._package:

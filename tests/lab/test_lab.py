@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lab.clock import DAY
 from tests.lab.engine import Engine
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -59,6 +61,21 @@ def test_a_power_cut_ends_every_process_and_keeps_the_disk(lab: Lab) -> None:
     assert [Path(f"/proc/{pid}/status").read_text() for pid in before if Path(f"/proc/{pid}").exists()] == []
     engine.start()
     assert engine.docker("ps", "-a", "--format", "{{.Names}}") == "kept"
+
+
+def test_a_clock_of_its_own_is_seen_by_the_hosts_programs_and_by_nobody_else(lab: Lab) -> None:
+    def year(host: Host) -> int:
+        return int(host.run("date", "+%Y").stdout)
+
+    host, now = lab.host("four", own_clock=True), year(lab.hosts[0])
+    clock = "import time; print(*map(time.clock_gettime, (time.CLOCK_REALTIME, time.CLOCK_MONOTONIC)))"
+    host.clock.set_ahead(4000 * DAY)
+    wall, steady = map(float, host.run(sys.executable, "-c", clock).stdout.split())
+    assert (wall - time.time()) / DAY == pytest.approx(4000, abs=0.01)
+    assert steady == pytest.approx(time.monotonic(), abs=60)
+    assert year(lab.hosts[0]) == now < year(host)
+    host.clock.set_ahead(0.0)
+    assert year(host) == now
 
 
 def test_the_next_lab_cleans_up_after_a_killed_one(tmp_path: Path) -> None:

@@ -15,12 +15,16 @@ import pytest
 
 from appliance.model.moment import text_of_seconds
 from tests.lab.callers import Callers
-from tests.lab.cluster import Cluster, ca_of, fetch, up
+from tests.lab.clock import DAY
+from tests.lab.cluster import Cluster, ca_of, fetch, running, up
+from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
 
 LIFE, LASTING = (int(part) for part in os.environ.get("APPLIANCE_CERTIFICATES", "30:65").split(":"))
 """Seconds that certificates live, and for how long calls are made."""
+WRONG = 5.0
+"""Seconds for which clocks show one thing: less than what is left of a certificate that is to be renewed."""
 
 SPEC = """
 service: tick
@@ -43,30 +47,31 @@ entry:
 @pytest.fixture(scope="module")
 def cluster(lab: Lab) -> Cluster:
     cluster = Cluster(lab)
-    cluster.hosts.append(lab.host("m1"))
+    cluster.hosts.append(lab.host("m1", own_clock=True))
     cluster.up = up(cluster.manager, "--certificate-life", f"{LIFE}s")
-    cluster.join(lab.host("a1"))
+    cluster.join(lab.host("a1", own_clock=True))
     cluster.apply(SPEC)
-    eventually(lambda: by_entry(cluster), timeout=20)
+    eventually(lambda: by_entry(cluster, cluster.hosts[1]), timeout=20)
     return cluster
 
 
-def by_entry(cluster: Cluster) -> str:
+def by_entry(cluster: Cluster, visitor: Host) -> str:
     """By TLS with a new connection, as everything here."""
     resolve = f"tick.local:443:{cluster.manager.address}"
-    return fetch(cluster.hosts[1], "https://tick.local/", "--resolve", resolve, "--cacert", ca_of(cluster.manager))
+    return fetch(visitor, "https://tick.local/", "--resolve", resolve, "--cacert", ca_of(cluster.manager))
 
 
-def calls(cluster: Cluster) -> dict[str, Callable[[], object]]:
+def calls(cluster: Cluster, visitor: Host) -> dict[str, Callable[[], object]]:
+    """By a visitor, who is on this host, and on the manager."""
     manager, agent = cluster.hosts
     ca, client = ca_of(manager), manager.data / "etc/appliance/pki/client/client"
     keys = ("--cert", client.with_suffix(".crt"), "--key", client.with_suffix(".key"))
     remote = next(row["instance"] for row in cluster.ps("tick") if cluster.host_of(row["node"]) is agent)
     number = itertools.count()
     return {
-        "page": lambda: fetch(agent, f"https://{manager.address}:8443/api/health", "--cacert", ca),
-        "etcd": lambda: fetch(manager, f"https://{manager.address}:2379/health", "--cacert", ca, *keys),
-        "entry": lambda: by_entry(cluster),
+        "page": lambda: fetch(visitor, f"https://{manager.address}:8443/api/health", "--cacert", ca),
+        "etcd": lambda: fetch(visitor, f"https://{manager.address}:2379/health", "--cacert", ca, *keys),
+        "entry": lambda: by_entry(cluster, visitor),
         "write": lambda: manager.appliance("node", "label", cluster.node_name(agent), f"tick={next(number)}"),
         "link": lambda: manager.appliance("exec", remote, "--", "true"),
     }
@@ -81,7 +86,7 @@ def validities(cluster: Cluster) -> dict[str, str]:
 def test_renewals_fail_no_call(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     before = validities(cluster)
     assert len(before) == 7
-    with Callers(calls(cluster), every=max(1.0, LIFE / 120)) as callers:
+    with Callers(calls(cluster, cluster.hosts[1]), every=max(1.0, LIFE / 120)) as callers:
         time.sleep(LASTING)  # nothing is waited for: this is how long it has to go well
     with capsys.disabled():
         print(f"\n{LASTING} s with certificates of {LIFE} s: {callers}")
@@ -107,7 +112,7 @@ def test_a_cluster_that_was_off_for_longer_than_its_certificates_live_comes_back
         cluster.lab.reboot(host)
         host.start()
     eventually(lambda: connected(cluster), timeout=90)
-    eventually(lambda: by_entry(cluster), timeout=30)
+    eventually(lambda: by_entry(cluster, cluster.hosts[1]), timeout=30)
 
 
 def test_a_revoked_node_is_cut_off_within_ten_seconds_and_stays_so(
@@ -160,6 +165,21 @@ def test_the_authorities_are_replaced_while_a_node_is_off(cluster: Cluster) -> N
     eventually(lambda: (agent.data / "etc/appliance/pki/ca.crt").read_text() == after, timeout=20)
     fetch(agent, f"https://{manager.address}:8443/api/health", "--cacert", ca_of(manager))
     assert connected(cluster)
+
+
+def test_clocks_that_step_by_a_year_stop_nothing(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    manager, agent = cluster.hosts
+    before, visitor = running(cluster.hosts, "tick"), cluster.lab.host("v1")
+    with Callers(calls(cluster, visitor), every=0.5) as callers:
+        for days in ((370, 0), (-370, 370), (370, -370), (0, 0)):
+            manager.clock.set_ahead(days[0] * DAY)
+            agent.clock.set_ahead(days[1] * DAY)
+            time.sleep(WRONG)  # nothing is waited for: this is how long it has to go well
+    with capsys.disabled():
+        print(f"\nclocks that are 370 days ahead, behind, and right again: {callers}")
+    assert callers.failures() == {}
+    assert running(cluster.hosts, "tick") == before
+    eventually(lambda: connected(cluster), timeout=20)
 
 
 def how_far(cluster: Cluster) -> dict[str, Any]:
