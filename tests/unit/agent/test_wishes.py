@@ -90,3 +90,18 @@ def test_those_who_follow_hear_of_every_change(tmp_path: Path) -> None:
     number = book.wish("shop/web-1", "stop", "li").number
     book.put(msgspec.structs.replace(WEB, desired="stopped", heard=number))
     assert heard == [0, 1, 0]
+
+
+def test_an_assignment_and_a_wish_keep_what_a_newer_release_has_added(tmp_path: Path) -> None:
+    book, _ = opened(tmp_path)
+    book.put(WEB)
+    book.wish("shop/web-1", "stop", "li")
+    files = tmp_path / "assignments/shop/web-1.json", tmp_path / "wishes.json"
+    for file in files:
+        file.write_bytes(b'{"later":1,' + file.read_bytes()[1:])
+    book, _ = opened(tmp_path)
+    book.put(msgspec.structs.replace(WEB, revision=2))
+    book.wish("shop/web-1", "start", "li")
+    assignment, wishes = (msgspec.json.decode(file.read_bytes()) for file in files)
+    assert (assignment["revision"], assignment["later"]) == (2, 1)
+    assert (wishes["number"], wishes["later"]) == (2, 1)

@@ -13,7 +13,10 @@ from msgspec import inspect
 
 from appliance.errors import LocalStateDamaged, NewerState
 from appliance.model.cluster import Cluster, Image, User
+from appliance.model.identity import NodeIdentity, OwnMember
+from appliance.model.instance import Assignment
 from appliance.model.node import Disk, NodeFacts, NodeSpec, NodeStatus
+from appliance.model.wish import LocalWish
 from appliance.store import keys
 from appliance.store.codec import decode, encode, rewritten, rewritten_file
 from appliance.store.memory import MemoryStore
@@ -33,7 +36,12 @@ SOME_JSON = st.recursive(
 UNKNOWN = st.dictionaries(st.sampled_from(("later", "newer", "überdies")), SOME_JSON, max_size=2)
 
 STATE = State(Mirror(MemoryStore(lambda: 0.0), keys.ROOT))
-KINDS = {
+KINDS: dict[str, type[msgspec.Struct]] = {
+    "node.json": NodeIdentity,
+    "member.json": OwnMember,
+    "assignment": Assignment,
+    "wish": LocalWish,
+} | {
     name: (table if isinstance(table, Table) else table._table)._kind
     for name, table in vars(STATE).items()
     if isinstance(table, Table | Cell)
