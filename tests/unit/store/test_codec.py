@@ -41,11 +41,9 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "member.json": OwnMember,
     "assignment": Assignment,
     "wish": LocalWish,
-} | {
-    name: (table if isinstance(table, Table) else table._table)._kind
-    for name, table in vars(STATE).items()
-    if isinstance(table, Table | Cell)
 }
+KINDS |= {name: each._table._kind for name, each in vars(STATE).items() if isinstance(each, Cell)}
+KINDS |= {name: each._kind for name, each in vars(STATE).items() if isinstance(each, Table)}
 SHAPES = {name: inspect.type_info(kind) for name, kind in KINDS.items()}
 IMAGE = Image(reference="web:1", id="sha256:1", pull="web@sha256:2", architecture="amd64", size=1, loaded_at="")
 
