@@ -69,6 +69,7 @@ class Table[T]:
         self._copy = copy
         self._kind = kind
         self._decoded: dict[str, tuple[int, T]] = {}
+        self._most = _FEW
 
     def get(self, name: str) -> T | None:
         entry = self._copy.get(self.prefix + name)
@@ -76,10 +77,7 @@ class Table[T]:
 
     def all(self) -> dict[str, T]:
         """Name → value, in key order."""
-        entries = self._copy.below(self.prefix)
-        if len(self._decoded) > 2 * len(entries) + 64:
-            self._decoded.clear()
-        return {entry.key[len(self.prefix) :]: self._value(entry) for entry in entries}
+        return dict(self.below(""))
 
     def below(self, name: str) -> Iterator[tuple[str, T]]:
         """Values whose names start with `name`."""
@@ -120,10 +118,19 @@ class Table[T]:
         if known is not None and known[0] == entry.revision:
             return known[1]
         value = decode(entry.value, self._kind, where=entry.key)
+        if len(self._decoded) >= self._most:
+            self._forget_what_is_gone()
         self._decoded[entry.key] = (entry.revision, value)
         return value
 
+    def _forget_what_is_gone(self) -> None:
+        there = {entry.key for entry in self._copy.below(self.prefix)}
+        self._decoded = {key: known for key, known in list(self._decoded.items()) if key in there}
+        self._most = 2 * len(there) + _FEW
 
+
+_FEW = 64
+"""Decoded values of which it does not matter whether the store still has them."""
 _NEVER = -1
 """No entry has this revision."""
 

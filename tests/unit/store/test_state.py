@@ -1,7 +1,9 @@
 """Commits of a leader, over a store in memory."""
 
+import weakref
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from appliance.errors import Conflict
@@ -9,7 +11,7 @@ from appliance.model.service import Autoscaled
 from appliance.store import keys
 from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Mirror
-from appliance.store.state import Change, State, commit_as_leader
+from appliance.store.state import Change, State, Table, commit_as_leader
 from appliance.store.store import MOST_OPERATIONS, Expect, Put
 
 
@@ -84,3 +86,20 @@ def test_a_condition_on_what_was_read_holds_until_another_value_is_seen(led: Led
         with pytest.raises(Conflict):
             led.store.commit([state.autoscale.put("s/web", two)], [state.autoscale.still("s/web", value)])
     write(two, state.autoscale.still("s/web", three))
+
+
+class Run(msgspec.Struct, frozen=True, weakref=True):
+    number: int
+
+
+def test_what_is_gone_from_the_store_does_not_stay_in_memory(led: Led) -> None:
+    """Names that never come again, as those of a job's runs, in a table of which nobody reads everything."""
+    runs, read = Table(led.mirror, keys.RUNS, Run), list[weakref.ref[Run]]()
+    for number in range(1000):
+        name = f"s/nightly/{number:08d}"
+        led.mirror.wait_for(led.store.commit([runs.put(name, Run(number))]), 5)
+        found = runs.get(name)
+        assert found
+        read.append(weakref.ref(found))
+        led.mirror.wait_for(led.store.commit([runs.delete(name)]), 5)
+    assert sum(each() is not None for each in read) < 100
