@@ -1,4 +1,7 @@
-"""Says, once, of each certificate that it should have been renewed by now."""
+"""Says, once, of each certificate that it should have been renewed by now.
+
+To a clock that steps everything is late, until it is renewed: what is so at one look only is not spoken of.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +10,8 @@ from appliance.model.certificate import HeldCertificate
 from appliance.model.moment import text_of_seconds
 from appliance.store.state import State, held_certificates
 
-LOOK_AGAIN = 30.0
+LOOK_AGAIN = 65.0
+"""Seconds: longer than those after which whoever renews looks again."""
 
 
 class Lateness:
@@ -19,6 +23,7 @@ class Lateness:
         self._state = state
         self._tell = tell
         self._clock = clock
+        self._late: set[str] = set()
         self._told: set[str] = set()
         self._loop = Loop(self.name, self.cycle, interval=LOOK_AGAIN)
 
@@ -31,9 +36,10 @@ class Lateness:
     def cycle(self) -> None:
         now = self._clock()
         late = {each.name: each for each in held_certificates(self._state) if each.validity.is_late(now)}
-        for name in sorted(late.keys() - self._told):
+        still = late.keys() & self._late
+        for name in sorted(still - self._told):
             self._tell(late[name].node, _sentence(late[name], now))
-        self._told = set(late)
+        self._late, self._told = set(late), still
 
 
 def _sentence(held: HeldCertificate, now: float) -> str:

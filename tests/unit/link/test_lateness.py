@@ -1,4 +1,4 @@
-"""A certificate that was not renewed is spoken of once."""
+"""A certificate that was not renewed is spoken of once, when it is late at two looks."""
 
 from appliance.link.lateness import Lateness
 from appliance.model.certificate import HeldCertificate, validity
@@ -26,8 +26,10 @@ def test_it_is_said_once_and_again_when_it_happens_again() -> None:
     page = HeldCertificate(node="n1", use="page", validity=validity(1_800_000_000.0, 100))
     cluster.commit(cluster.state.held.put(page.name, page))  # n1 was a manager once
     assert look(1_800_000_070.0) == []
-    assert look(1_800_000_080.0) == ["n1: its certificate host ends at 2027-01-15T08:01:40Z and was not renewed"]
+    assert look(1_800_000_080.0) == []
+    assert look(1_800_000_081.0) == ["n1: its certificate host ends at 2027-01-15T08:01:40Z and was not renewed"]
     assert look(1_800_000_090.0) == []
     give("n1", 1_800_000_090.0)
     assert look(1_800_000_091.0) == []
-    assert look(1_800_000_200.0) == ["n1: its certificate host has ended at 2027-01-15T08:03:10Z and was not renewed"]
+    assert look(1_800_000_200.0) == []
+    assert look(1_800_000_201.0) == ["n1: its certificate host has ended at 2027-01-15T08:03:10Z and was not renewed"]
