@@ -13,28 +13,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.clock import DAY
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
 PROCESSES = ("manager", "agent", "etcd", "engine")
 SHARE_LOST = 0.3
 SLOW = "256kbit"
+MOST_DAYS = 370
 LEASE = 10.0
 """Seconds of a leader's lease: some pauses are longer."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`kind` happens to `target` for `seconds`; `of` is the other side of a one-sided cut, "" : all."""
+    """`kind` happens to `target` for `seconds`; `of` is the other side of a one-sided cut, "" : all; `days`: by how
+    many a clock is ahead."""
 
     kind: str
     target: str
     seconds: float
     of: str = ""
+    days: float = 0.0
 
     def __str__(self) -> str:
-        towards = f" (of {self.of})" if self.of else ""
-        return f"{self.kind} {self.target}{towards} {self.seconds:g} s"
+        more = f" (of {self.of})" if self.of else f" ({self.days:+g} days)" if self.days else ""
+        return f"{self.kind} {self.target}{more} {self.seconds:g} s"
 
 
 def choose(chance: random.Random, managers: Sequence[str], agents: Sequence[str]) -> list[Fault]:
@@ -52,7 +56,8 @@ def _choose(chance: random.Random, managers: Sequence[str], agents: Sequence[str
         else ""
     )
     longest = LEASE * 1.6 if kind.startswith("stop") else 8.0
-    return Fault(kind, target, round(chance.uniform(1.0, longest), 1), of)
+    days = round(chance.uniform(-MOST_DAYS, MOST_DAYS), 1) if kind == "clock" else 0.0
+    return Fault(kind, target, round(chance.uniform(1.0, longest), 1), of, days)
 
 
 class Faults:
@@ -96,6 +101,9 @@ class Faults:
                 return _rules(host, [("-i", "eth0", *share, "-j", "DROP")])
             case "slow":
                 return _slow(host)
+            case "clock":
+                host.clock.set_ahead(fault.days * DAY)
+                return lambda: host.clock.set_ahead(0.0)
             case _:
                 return self._fill(host)
 
@@ -119,6 +127,7 @@ KINDS = (
     "deaf",
     "lossy",
     "slow",
+    "clock",
     "full",
 )
 OF_MANAGERS = ("kill manager", "kill etcd", "stop manager", "stop etcd", "full")

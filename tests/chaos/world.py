@@ -68,8 +68,8 @@ class World:
     def __init__(self, lab: Lab, managers: int, agents: int) -> None:
         self.lab = lab
         self.cluster = Cluster(lab)
-        self.managers = [lab.host(f"m{number}") for number in range(1, managers + 1)]
-        self.agents = [lab.host(f"a{number}") for number in range(1, agents + 1)]
+        self.managers = [lab.host(f"m{number}", own_clock=True) for number in range(1, managers + 1)]
+        self.agents = [lab.host(f"a{number}", own_clock=True) for number in range(1, agents + 1)]
         self.vip = lab.gateway.rpartition(".")[0] + ".199"
         for host in self.managers:
             _mount_small(etcd_folder(host))
