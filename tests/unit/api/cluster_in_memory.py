@@ -25,12 +25,11 @@ from appliance.link.adoption import Adoption
 from appliance.link.clocks import Clocks
 from appliance.link.measurements import Measurements
 from appliance.link.ways import Ways
-from appliance.model.cluster import Cluster, User, etcd_peer_url
+from appliance.model.cluster import Cluster, User
 from appliance.model.container import Container
-from appliance.model.identity import NodeIdentity
 from appliance.model.instance import Binding, Instance, InstanceStatus
 from appliance.model.manager import Alive
-from appliance.model.node import NodeSpec, NodeStatus
+from appliance.model.node import NodeStatus
 from appliance.model.service import Deploy, Rollout, Service, ServiceHead
 from appliance.orchestrator.managers import Seen, etcd_states
 from appliance.security.accounts import hash_password
@@ -47,6 +46,7 @@ from appliance.store.memory_members import MemoryMembership
 from appliance.store.mirror import Mirror
 from appliance.store.state import State
 from appliance.store.store import Put
+from tests.unit.first_manager import FIRST, FIRST_NODE, only_member
 
 MAINTENANCE_QUOTA = 2**30
 NOW = "2026-01-01T00:00:00Z"
@@ -148,24 +148,11 @@ class InMemory:
         )
 
 
-MANAGER = NodeIdentity(
-    id="n1",
-    name="one",
-    number=1,
-    address="10.0.0.1",
-    roles=("manager", "agent"),
-    cluster_id="c1",
-    cluster_name="test",
-    network="10.0.0.0/16",
-    managers=("10.0.0.1:8444",),
-)
-
-
 def manager_layout(folder: Path) -> Layout:
     """With what a manager has on its disk, as far as backups are made of it."""
     layout = Layout(folder)
     write_atomic(layout.seal_key, bytes(KEY_BYTES))
-    write_identity(layout, MANAGER)
+    write_identity(layout, FIRST)
     return layout
 
 
@@ -180,7 +167,7 @@ def in_memory() -> Iterator[InMemory]:
     events = EventLog(mirror, state, Path(folder.name) / "events.jsonl")
     events.start()
     maintenance = MemoryMaintenance()
-    membership = MemoryMembership("n1", etcd_peer_url("10.0.0.1"))
+    membership = only_member()
 
     def look() -> Seen:
         return Seen(membership.list(), membership.troubles(membership.list()))
@@ -201,7 +188,7 @@ def in_memory() -> Iterator[InMemory]:
         probe=lambda requests: {node: LinkDown("The node is not connected to this manager.") for node in requests},
         events=events,
         adoption=Adoption(state, store, lambda: None, lambda: None),
-        backups=Backups(state, store, manager_layout(Path(folder.name)), MANAGER, lambda path: Rehearsal("restorable")),
+        backups=Backups(state, store, manager_layout(Path(folder.name)), FIRST, lambda path: Rehearsal("restorable")),
         caretaker=Caretaker(
             store, maintenance, RoomyDisk(), MAINTENANCE_QUOTA, lambda: None, lambda text, warns: None, lambda: 0.0
         ),
@@ -219,11 +206,10 @@ def in_memory() -> Iterator[InMemory]:
         ca_fingerprint="0" * 64,
         created_at=NOW,
     )
-    node = NodeSpec(id="n1", name="one", number=1, address="10.0.0.1", roles=("manager", "agent"))
     admin = User(name="admin", password=hash_password("secret"), created_at=NOW)
     cluster.write(
         Put(keys.CLUSTER, encode(made)),
-        state.nodes.put("n1", node),
+        state.nodes.put("n1", FIRST_NODE),
         state.node_status.put("n1", NodeStatus(id="n1", state="ready", since=NOW)),
         state.alive.put("n1", Alive(id="n1", run="r")),
         state.users.put("admin", admin),

@@ -11,12 +11,12 @@ from appliance.errors import UsageError
 from appliance.host.interfaces import choose_address
 from appliance.host.layout import Layout
 from appliance.model.identity import NodeIdentity
-from tests.unit.api.cluster_in_memory import MANAGER
+from tests.unit.first_manager import FIRST
 
 
 def call(folder: Path, *options: str) -> NodeIdentity:
     layout = Layout(folder)
-    write_identity(layout, MANAGER)
+    write_identity(layout, FIRST)
     result = CliRunner().invoke(command, [choose_address(None), *options, "--root", str(folder)])
     if result.exception is not None:
         raise result.exception
@@ -26,7 +26,7 @@ def call(folder: Path, *options: str) -> NodeIdentity:
 def test_a_manager_that_was_left_behind_becomes_an_agent_of_the_restored_one(tmp_path: Path) -> None:
     found = call(tmp_path, "--manager", "10.0.0.9", "--agent")
     assert (found.roles, found.managers) == (("agent",), ("10.0.0.9:8444",))
-    assert found.id == MANAGER.id
+    assert found.id == FIRST.id
 
 
 @pytest.mark.parametrize("options", [("--agent",), ("--manager", "10.0.0.9")])

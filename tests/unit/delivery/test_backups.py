@@ -17,7 +17,8 @@ from appliance.store import keys
 from appliance.store.codec import encode
 from appliance.store.store import Put
 from tests.lab.waiting import eventually
-from tests.unit.api.cluster_in_memory import MANAGER, InMemory, in_memory, manager_layout
+from tests.unit.api.cluster_in_memory import InMemory, in_memory, manager_layout
+from tests.unit.first_manager import FIRST
 
 DAY = 86_400.0
 
@@ -35,7 +36,7 @@ class World:
         self.may_end.set()
         self.layout = manager_layout(folder)
         store, state = cluster.context.store, cluster.state
-        self.backups = Backups(state, store, self.layout, MANAGER, self.rehearse, lambda: self.now, lambda: self.steady)
+        self.backups = Backups(state, store, self.layout, FIRST, self.rehearse, lambda: self.now, lambda: self.steady)
 
     def rehearse(self, path: Path) -> Rehearsal:
         self.rehearsed.append(path.name)
@@ -56,7 +57,7 @@ class World:
 
     @property
     def status(self) -> BackupStatus:
-        return self.cluster.state.backup_status.all()[MANAGER.id]
+        return self.cluster.state.backup_status.all()[FIRST.id]
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_the_first_one_is_made_at_once_and_the_next_a_day_later(world: World) ->
 def test_a_restart_makes_no_other_one(world: World) -> None:
     world.pass_time(0)
     world.backups = Backups(
-        world.cluster.state, world.cluster.context.store, world.layout, MANAGER, world.rehearse, lambda: world.now
+        world.cluster.state, world.cluster.context.store, world.layout, FIRST, world.rehearse, lambda: world.now
     )
     world.pass_time(60)
     assert world.count == 1

@@ -9,7 +9,7 @@ from appliance.model.cluster import Cluster
 from appliance.model.node import NodeSpec
 from appliance.store import keys
 from appliance.store.codec import decode, encode
-from tests.unit.api.cluster_in_memory import MANAGER
+from tests.unit.first_manager import FIRST
 
 CLUSTER = Cluster(
     id="c1",
@@ -38,23 +38,23 @@ def node_of(entries: dict[str, bytes], node: str) -> NodeSpec:
 
 
 def test_nothing_else_changes_than_what_has_to() -> None:
-    after = restored(ENTRIES, MANAGER, 0.0)
+    after = restored(ENTRIES, FIRST, 0.0)
     assert {key for key in after if after[key] != ENTRIES.get(key)} == {keys.CLUSTER, keys.NODES + "n2"}
     assert after.keys() == ENTRIES.keys()
 
 
 def test_the_cluster_is_held_at_first() -> None:
-    assert cluster_of(restored(ENTRIES, MANAGER, 0.0)).held
+    assert cluster_of(restored(ENTRIES, FIRST, 0.0)).held
 
 
 def test_the_incarnation_is_higher_than_any_before() -> None:
-    assert cluster_of(restored(ENTRIES, MANAGER, 0.0)).incarnation == 1
-    first, second = (cluster_of(restored(ENTRIES, MANAGER, now)).incarnation for now in (1000.0, 1100.0))
+    assert cluster_of(restored(ENTRIES, FIRST, 0.0)).incarnation == 1
+    first, second = (cluster_of(restored(ENTRIES, FIRST, now)).incarnation for now in (1000.0, 1100.0))
     assert first < second
 
 
 def test_other_managers_are_agents_from_now_on() -> None:
-    after = restored(ENTRIES, MANAGER, 0.0)
+    after = restored(ENTRIES, FIRST, 0.0)
     assert node_of(after, "n2").roles == ("agent",)
     assert node_of(after, "n1").roles == ("manager", "agent")
     assert node_of(after, "n3") == THREE
@@ -62,7 +62,7 @@ def test_other_managers_are_agents_from_now_on() -> None:
 
 
 def test_another_address_is_that_of_the_node_and_of_the_page() -> None:
-    moved = msgspec.structs.replace(MANAGER, address="10.0.0.9")
+    moved = msgspec.structs.replace(FIRST, address="10.0.0.9")
     after = restored(ENTRIES, moved, 0.0)
     assert node_of(after, "n1").address == "10.0.0.9"
     assert cluster_of(after).url == "https://10.0.0.9:8443/"
@@ -70,13 +70,13 @@ def test_another_address_is_that_of_the_node_and_of_the_page() -> None:
 
 def test_an_address_of_the_cluster_itself_stays() -> None:
     own = msgspec.structs.replace(CLUSTER, vip="10.0.0.100/24", url="https://10.0.0.100:8443/")
-    moved = msgspec.structs.replace(MANAGER, address="10.0.0.9")
+    moved = msgspec.structs.replace(FIRST, address="10.0.0.9")
     assert cluster_of(restored(ENTRIES | {keys.CLUSTER: encode(own)}, moved, 0.0)).url == own.url
 
 
 def test_a_manager_that_the_backup_does_not_know_is_refused() -> None:
     with pytest.raises(Refused):
-        restored(ENTRIES, msgspec.structs.replace(MANAGER, id="n7"), 0.0)
+        restored(ENTRIES, msgspec.structs.replace(FIRST, id="n7"), 0.0)
 
 
 def test_a_dry_run_says_what_goes_comes_back_and_changes() -> None:

@@ -11,10 +11,10 @@ from appliance.orchestrator.managers_controller import Managers
 from appliance.store import keys
 from appliance.store.membership import Member
 from appliance.store.memory import MemoryStore
-from appliance.store.memory_members import MemoryMembership
 from appliance.store.mirror import Mirror
 from appliance.store.state import State
 from appliance.store.store import Expect, Put
+from tests.unit.first_manager import only_member
 
 BOTH: tuple[Role, ...] = ("manager", "agent")
 
@@ -45,7 +45,7 @@ class World:
         self.mirror = Mirror(self.store, keys.ROOT)
         self.mirror.start()
         self.state = State(self.mirror)
-        self.members = MemoryMembership("n1", etcd_peer_url("10.0.0.1"))
+        self.members = only_member()
         self.told = Told({"n2"})
         leadership = self.store.commit([Put(keys.LEADER, b"n1")])
         self.term: Expect | None = Expect(keys.LEADER, leadership)

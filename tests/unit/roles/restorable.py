@@ -7,7 +7,6 @@ from appliance.delivery.backup_file import Backup, read_backup
 from appliance.delivery.backups import Backups, Rehearsal
 from appliance.host.layout import Layout
 from appliance.model.cluster import Cluster, User
-from appliance.model.node import NodeSpec
 from appliance.security.ca import fingerprint
 from appliance.security.recovery_key import recovery_secret
 from appliance.security.sealing import Seal, make_seal
@@ -18,7 +17,8 @@ from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Mirror
 from appliance.store.state import State
 from appliance.store.store import Put, Store
-from tests.unit.api.cluster_in_memory import MANAGER, NOW
+from tests.unit.api.cluster_in_memory import NOW
+from tests.unit.first_manager import FIRST, FIRST_NODE
 
 
 class Restorable:
@@ -26,27 +26,26 @@ class Restorable:
 
     def __init__(self, folder: Path, store: Store | None = None) -> None:
         self.layout = Layout(folder)
-        authority = pki.make_cluster_keys(self.layout, "test", MANAGER.id, MANAGER.address, 1_800_000_000.0)
+        authority = pki.make_cluster_keys(self.layout, "test", FIRST.id, FIRST.address, 1_800_000_000.0)
         self.seal = make_seal(self.layout.seal_key)
-        node_files.write_identity(self.layout, MANAGER)
+        node_files.write_identity(self.layout, FIRST)
         self.store = store or MemoryStore(lambda: 0.0)
         self.mirror = Mirror(self.store, keys.ROOT)
         self.mirror.start()
         self.state = State(self.mirror)
         cluster = Cluster(
-            id=MANAGER.cluster_id,
+            id=FIRST.cluster_id,
             name="test",
             url="https://10.0.0.1:8443/",
-            network=MANAGER.network,
+            network=FIRST.network,
             ca_fingerprint=fingerprint(authority),
             created_at=NOW,
         )
-        node = NodeSpec(id=MANAGER.id, name="one", number=1, address=MANAGER.address, roles=("manager", "agent"))
         self.put(keys.CLUSTER, cluster)
-        self.put(keys.NODES + node.id, node)
+        self.put(keys.NODES + FIRST.id, FIRST_NODE)
         self.put(keys.USERS + "admin", User(name="admin", password="scrypt$", created_at=NOW))
         self.set_secret(self.seal)
-        self.backups = Backups(self.state, self.store, self.layout, MANAGER, lambda path: Rehearsal(""))
+        self.backups = Backups(self.state, self.store, self.layout, FIRST, lambda path: Rehearsal(""))
 
     def put(self, key: str, value: object) -> None:
         self.store.commit([Put(key, encode(value))])

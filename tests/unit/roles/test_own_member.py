@@ -10,28 +10,15 @@ from msgspec.structs import replace
 
 from appliance.delivery import node_files
 from appliance.host.layout import Layout
-from appliance.model.cluster import etcd_peer_url
 from appliance.model.identity import NodeIdentity, OwnMember
 from appliance.model.node import NodeSpec
 from appliance.roles.own_member import OwnMemberCare
 from appliance.store import keys
 from appliance.store.etcd_channels import EtcdChannels
 from appliance.store.memory import MemoryStore
-from appliance.store.memory_members import MemoryMembership
 from appliance.store.mirror import Mirror
 from appliance.store.state import State
-
-FIRST = NodeIdentity(
-    id="n1",
-    name="one",
-    number=1,
-    address="10.0.0.1",
-    roles=("manager", "agent"),
-    cluster_id="c",
-    cluster_name="lab",
-    network="10.99.0.0/16",
-    managers=("10.0.0.1:8444",),
-)
+from tests.unit.first_manager import FIRST, only_member
 
 
 class World:
@@ -46,7 +33,7 @@ class World:
         self.mirror.start()
         self.state = State(self.mirror)
         self.channels = EtcdChannels(["127.0.0.1:2379"])
-        self.members = MemoryMembership("n1", etcd_peer_url("10.0.0.1"))
+        self.members = only_member()
 
     def care(self, identity: NodeIdentity = FIRST) -> float | None:
         return OwnMemberCare(self.layout, identity, self.state, self.channels, self.members).cycle()

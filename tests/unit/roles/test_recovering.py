@@ -4,33 +4,23 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.host.layout import Layout
 from appliance.model.cluster import Cluster, etcd_peer_url
-from appliance.model.identity import NodeIdentity
 from appliance.model.node import NodeSpec
 from appliance.roles.founding import sidecars_of, write_files
 from appliance.roles.recovering import finish
 from appliance.store import keys
 from appliance.store.codec import decode, encode
 from appliance.store.memory import MemoryStore
-from appliance.store.memory_members import MemoryMembership
 from appliance.store.store import Put
+from tests.unit.first_manager import FIRST, FIRST_NODE, only_member
 
-OWN = NodeIdentity(
-    id="n1",
-    name="one",
-    number=1,
-    address="10.0.0.1",
-    roles=("manager", "agent"),
-    cluster_id="c",
-    cluster_name="lab",
-    network="10.99.0.0/16",
-    managers=("10.0.0.1:8444", "10.0.0.2:8444"),
-)
+OWN = replace(FIRST, managers=("10.0.0.1:8444", "10.0.0.2:8444"))
 CLUSTER = Cluster(id="c", name="lab", url="u", network="n", ca_fingerprint="f", created_at="t", incarnation=4)
 NODES = (
-    NodeSpec(id="n1", name="one", number=1, address="10.0.0.1", roles=("manager", "agent")),
+    FIRST_NODE,
     NodeSpec(id="n2", name="two", number=2, address="10.0.0.2", roles=("manager", "agent")),
     NodeSpec(id="n3", name="three", number=3, address="10.0.0.3"),
 )
@@ -47,7 +37,7 @@ class World:
             write_files(self.layout, sidecar)
         self.store = MemoryStore(lambda: 0.0)
         self.store.commit([Put(keys.CLUSTER, encode(CLUSTER)), *(Put(keys.NODES + n.id, encode(n)) for n in NODES)])
-        self.members = MemoryMembership("n1", etcd_peer_url("10.0.0.1"))
+        self.members = only_member()
 
     def finish(self) -> list[str]:
         return finish(self.store, self.members, self.layout, OWN)

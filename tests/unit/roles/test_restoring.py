@@ -17,7 +17,7 @@ from appliance.roles.restoring import identity_of_restored, refuse_foreign_addre
 from appliance.store import keys
 from appliance.store.codec import decode
 from appliance.store.memory import MemoryStore
-from tests.unit.api.cluster_in_memory import MANAGER
+from tests.unit.first_manager import FIRST
 from tests.unit.roles.restorable import Restorable
 
 
@@ -30,37 +30,37 @@ def made(tmp_path: Path) -> Iterator[Restorable]:
 
 def test_a_fresh_host_becomes_the_manager_that_made_it(made: Restorable, tmp_path: Path) -> None:
     found = identity_of_restored(Layout(tmp_path / "new"), made.backup(), "")
-    assert found == MANAGER
+    assert found == FIRST
 
 
 def test_a_fresh_host_may_have_another_address(made: Restorable, tmp_path: Path) -> None:
     found = identity_of_restored(Layout(tmp_path / "new"), made.backup(), "10.0.0.9", "/run/docker.sock")
     assert (found.address, found.managers, found.engine) == ("10.0.0.9", ("10.0.0.9:8444",), "/run/docker.sock")
-    assert found.id == MANAGER.id
+    assert found.id == FIRST.id
 
 
 def test_the_same_manager_keeps_the_address_that_it_has_now(made: Restorable) -> None:
     backup = made.backup()
-    node_files.write_identity(made.layout, msgspec.structs.replace(MANAGER, address="10.0.0.5"))
+    node_files.write_identity(made.layout, msgspec.structs.replace(FIRST, address="10.0.0.5"))
     assert identity_of_restored(made.layout, backup, "").address == "10.0.0.5"
 
 
 @pytest.mark.parametrize("other", [{"id": "n2"}, {"cluster_id": "c2"}])
 def test_another_node_is_refused(made: Restorable, tmp_path: Path, other: dict[str, str]) -> None:
     layout = Layout(tmp_path / "other")
-    node_files.write_identity(layout, msgspec.structs.replace(MANAGER, **other))
+    node_files.write_identity(layout, msgspec.structs.replace(FIRST, **other))
     with pytest.raises(Refused, match="This host is the node"):
         identity_of_restored(layout, made.backup(), "")
 
 
 def test_an_address_that_the_host_does_not_have_is_refused() -> None:
     with pytest.raises(Refused, match="does not have the address"):
-        refuse_foreign_address(msgspec.structs.replace(MANAGER, address="203.0.113.9"))
+        refuse_foreign_address(msgspec.structs.replace(FIRST, address="203.0.113.9"))
 
 
 def test_managers_that_do_not_answer_are_no_reason_to_wait(made: Restorable) -> None:
     backup = made.backup()
-    refuse_living_managers(backup, msgspec.structs.replace(MANAGER, address="127.0.0.9"))
+    refuse_living_managers(backup, msgspec.structs.replace(FIRST, address="127.0.0.9"))
 
 
 class Killed(MemoryStore):
