@@ -12,7 +12,6 @@ from typing import Any
 from tests.chaos.client import Client
 from tests.chaos.read_store import __file__ as READ_STORE
 from tests.lab.cluster import Cluster, engine_of, up
-from tests.lab.engine_api import NotThere
 from tests.lab.host import Host
 from tests.lab.images import docker_archive
 from tests.lab.lab import Lab
@@ -113,7 +112,7 @@ class World:
             try:
                 rows = engine_of(host).running("appliance.instance", f"{service}/")
                 labels = _instances(host)
-            except (OSError, RuntimeError, NotThere):
+            except (OSError, RuntimeError):
                 continue
             for identifier, started in rows.values():
                 instance = labels.get(identifier, "")

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from tests.lab.engine_api import EngineApi
 from tests.lab.host import Host
+from tests.lab.json_socket import JsonSocket
 from tests.lab.lab import Lab
 from tests.lab.one_way import VISITOR
 from tests.lab.waiting import eventually
@@ -67,7 +69,7 @@ class Cluster:
         ]
 
     def node_state(self, host: Host) -> str:
-        nodes = self.manager.ask("status").get("nodes", ())  # none while the host's agent answers for its manager
+        nodes = status_of(self.manager)["nodes"]
         return next((str(node["state"]) for node in nodes if node["address"] == host.address), "unknown to the cluster")
 
     def node_name(self, host: Host) -> str:
@@ -120,6 +122,18 @@ def token_in(text: str) -> str:
 def engine_of(host: Host) -> EngineApi:
     """The engine that the product started on this host."""
     return EngineApi(host.data / "run/appliance/docker.sock")
+
+
+def status_of(manager: Host) -> dict[str, Any]:
+    """What `appliance status` shows, asked of the manager on its socket; an AssertionError while none answers there.
+
+    A command takes a tenth of a second of a processor: too much for a wait, and too long for what lasts a moment.
+    """
+    try:
+        status: dict[str, Any] = JsonSocket(manager.data / "run/appliance/admin.sock").request("GET", "/api/status")
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise AssertionError(f"no manager answers on {manager.name}: {error}") from error
+    return status
 
 
 def ca_of(host: Host) -> Path:

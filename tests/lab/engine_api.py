@@ -1,50 +1,16 @@
 """The engine's HTTP API with nothing on top: what the fastest possible loop over containers uses."""
 
-import http.client
 import json
-import socket
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("engine", timeout=120)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+from tests.lab.json_socket import JsonSocket, NotThere
 
 
-class NotThere(RuntimeError):
-    """The engine has no such thing (any more)."""
-
-
-class EngineApi:
-    """One engine; each thread keeps a connection of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
-
-    def request(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The parsed answer; raises RuntimeError with the engine's words for a status of 400 and above."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = _UnixConnection(self._path)
-        connection.request(method, url, json.dumps(body or {}), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status >= 400:
-            kind = NotThere if answer.status == 404 else RuntimeError
-            raise kind(f"{method} {url}: {answer.status} {text.decode(errors='replace')}")
-        return json.loads(text) if text else None
+class EngineApi(JsonSocket):
+    """One engine."""
 
     def run(
         self,

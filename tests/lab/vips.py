@@ -104,13 +104,8 @@ class VipCluster:
         """Switch a host on again that was killed, and wait until all is as before."""
         self.lab.reboot(host)
         host.start()
-        eventually(lambda: self._ready(host), timeout=90)
+        eventually(lambda: self.cluster.node_state(host) == "ready", timeout=90)
         self.settle()
-
-    def _ready(self, host: Host) -> bool:
-        """A manager that is still starting knows of no nodes."""
-        status = self.cluster.manager.ask("status")
-        return any(n["address"] == host.address and n["state"] == "ready" for n in status.get("nodes", ()))
 
 
 def addresses(host: Host) -> set[str]:

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from appliance.errors import Refused
-from tests.lab.cluster import Cluster, running
-from tests.lab.host import CommandFailed, Host
+from tests.lab.cluster import Cluster, running, status_of
+from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
 
@@ -41,10 +41,7 @@ class Managers:
         self.before = running(self.left, "keep")
 
     def etcd(self, asked: str) -> dict[str, str]:
-        try:
-            return {row["node"]: row["etcd"] for row in self.hosts[asked].ask("status").get("managers", [])}
-        except CommandFailed:
-            return {}
+        return {row["node"]: row["etcd"] for row in status_of(self.hosts[asked])["managers"]}
 
     def write(self, value: str) -> bool:
         return self.hosts["m1"].appliance("node", "label", "a1", f"seen={value}", check=False).returncode == 0

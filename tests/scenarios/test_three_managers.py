@@ -9,8 +9,7 @@ import time
 import pytest
 
 from appliance.errors import Refused
-from tests.lab.cluster import Cluster, ca_of, fetch, running, up
-from tests.lab.host import CommandFailed
+from tests.lab.cluster import Cluster, ca_of, fetch, running, status_of, up
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
 
@@ -52,14 +51,11 @@ class Managers:
         return running([self.hosts["a1"]], "keep")
 
     def etcd(self, asked: str) -> dict[str, str]:
-        """Manager → the state of its etcd, as one of them sees it; nothing while that one cannot answer."""
-        try:
-            return {row["node"]: row["etcd"] for row in self.hosts[asked].ask("status").get("managers", [])}
-        except CommandFailed:
-            return {}
+        """Manager → the state of its etcd, as one of them sees it; an AssertionError while that one cannot answer."""
+        return {row["node"]: row["etcd"] for row in status_of(self.hosts[asked])["managers"]}
 
     def leader(self, asked: str) -> str:
-        rows = self.hosts[asked].ask("status")["managers"]
+        rows = status_of(self.hosts[asked])["managers"]
         return next((str(row["node"]) for row in rows if row["leader"]), "")
 
     def await_healthy(self, asked: str, *names: str, timeout: float = 60) -> None:
@@ -76,7 +72,7 @@ class Managers:
         self.hosts[name].start()
 
     def node_state(self, asked: str, name: str) -> str:
-        return next(str(row["state"]) for row in self.hosts[asked].ask("node", "ls") if row["name"] == name)
+        return next(str(row["state"]) for row in status_of(self.hosts[asked])["nodes"] if row["name"] == name)
 
 
 @pytest.fixture(scope="module")
