@@ -189,8 +189,8 @@ class Host:
     # -- the product ---------------------------------------------------------------------------------------------
 
     def install_package(self, package: Path) -> None:
-        """Copy the package to the host, as an administrator with a USB stick would."""
-        subprocess.run(["cp", "--reflink=auto", package, self.data / "appliance"], check=True)
+        """Copy another package to the host, as an administrator with a USB stick would."""
+        subprocess.run(["cp", "--reflink=auto", "--remove-destination", package, self.data / "appliance"], check=True)
         (self.data / "appliance").chmod(0o755)
 
     def command(self, *args: str | Path) -> list[str]:

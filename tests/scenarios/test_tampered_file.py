@@ -58,7 +58,7 @@ def test_verify_names_the_part_with_the_wrong_byte(host: Host, package: Path) ->
 def test_up_refuses_a_damaged_file_and_installs_nothing(host: Host, package: Path) -> None:
     chance = random.Random(SEED)
     print(f"SCENARIO_SEED={SEED}")
-    file = host.data / "appliance"
+    file = host.data / "appliance"  # the only host of its lab
     wrong = {}
     for part, offset in places(package, chance).items():
         bit = chance.randrange(8)
