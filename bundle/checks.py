@@ -10,8 +10,9 @@ from bundle.wheels import test_environment
 from bundle.workshop import CHECKOUT, cache_root, say, step
 
 QUICK = ("tests/unit", "tests/contract")
-WORKERS = min(4, (os.cpu_count() or 1) + 1)
-"""Test files that run at the same time. One more than cores, because scenarios wait more than they compute."""
+CORES = os.cpu_count() or 1
+WORKERS = min(6, 2 * CORES)
+"""Test files that run at the same time. More than cores, because scenarios wait more than they compute."""
 
 
 def check(workshop: Workshop, package: Path, arguments: Sequence[str], workers: int) -> int:
@@ -42,15 +43,20 @@ def check(workshop: Workshop, package: Path, arguments: Sequence[str], workers: 
 def parts(workers: int) -> dict[str, list[str]]:
     """pytest's arguments for each part of a whole run, in order: what fails quickly comes first.
 
-    Tests of one file stay together and in their order; they share a cluster, or tell one story.
+    Tests of one file stay together and in their order; they share a cluster, or tell one story. Those of scenarios
+    begin in the order in which they are collected.
     """
-    together = [f"--numprocesses={workers}", "--dist=loadfile"]
-    others = ["tests", *(f"--ignore={folder}" for folder in QUICK)]
+    others = ["tests", *(f"--ignore={folder}" for folder in QUICK), "--no-loadscope-reorder"]
     return {
-        "pytest, unit and contract": [*QUICK, *together],
-        "pytest, scenarios": [*others, "-m", "not alone", *together],
+        "pytest, unit and contract": [*QUICK, *_at_a_time(workers)],
+        "pytest, scenarios": [*others, "-m", "not timed and not alone", *_at_a_time(workers)],
+        "pytest, scenarios that promise seconds": [*others, "-m", "timed", *_at_a_time(min(workers, CORES))],
         "pytest, scenarios that run alone": [*others, "-m", "alone"],
     }
+
+
+def _at_a_time(files: int) -> list[str]:
+    return [f"--numprocesses={files}", "--dist=loadfile"]
 
 
 def bench(workshop: Workshop, package: Path, arguments: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos.run import chaos
 
-pytestmark = pytest.mark.alone  # five hosts, all of them at work
+pytestmark = pytest.mark.timed  # five hosts, all of them at work
 
 
 def test_what_was_promised_holds_while_things_break(

@@ -12,6 +12,23 @@ from tests.lab.lab import Lab
 BOTH_WAYS = ("test_three_hosts", "test_managers_gone", "test_addresses")
 """The stories that every run tells in both dial modes; APPLIANCE_DIAL=manager tells them all in the other."""
 
+LONGEST = (
+    "test_kill_during_up",
+    "test_three_hosts",
+    "test_three_managers",
+    "test_certificates",
+    "test_examples",
+    "test_entry",
+    "test_moves",
+    "test_managers_and_links",
+    "test_time",
+    "test_overlay",
+    "test_jobs",
+    "test_recover",
+    "test_managers_gone",
+)
+"""The stories of more than a minute and a half. They begin first, so that none goes on when all else has ended."""
+
 
 @pytest.fixture(scope="module")
 def dial() -> str:
@@ -59,3 +76,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.scenario)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    story = item.path.stem
+    return LONGEST.index(story) if story in LONGEST else len(LONGEST)

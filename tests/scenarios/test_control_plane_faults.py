@@ -15,7 +15,7 @@ from tests.lab.host import Host
 from tests.lab.images import docker_archive
 from tests.lab.waiting import eventually
 
-pytestmark = pytest.mark.alone  # what was killed has to be back in seconds
+pytestmark = pytest.mark.timed  # what was killed has to be back in seconds
 
 FAULTS = int(os.environ.get("APPLIANCE_FAULTS", "20"))
 SEED = int(os.environ.get("APPLIANCE_SEED", "4"))

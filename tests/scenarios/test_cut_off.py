@@ -15,7 +15,7 @@ from tests.lab.cluster import Cluster, running
 from tests.lab.images import docker_archive
 from tests.lab.waiting import eventually
 
-pytestmark = pytest.mark.alone  # seconds are promised here
+pytestmark = pytest.mark.timed  # seconds are promised here
 
 PARTITION = float(os.environ.get("APPLIANCE_PARTITION", "0"))
 UNREACHABLE_WITHIN = 40.0

@@ -16,7 +16,7 @@ from tests.lab.images import docker_archive
 from tests.lab.lab import Lab
 from tests.lab.waiting import eventually
 
-pytestmark = pytest.mark.alone  # seconds are promised here
+pytestmark = pytest.mark.timed  # seconds are promised here
 
 QUOTA = "16"
 """MiB; the least that `up` takes."""

@@ -12,7 +12,7 @@ from tests.lab.cluster import Cluster, engine_of, running, up
 from tests.lab.images import docker_archive
 from tests.lab.waiting import eventually
 
-pytestmark = pytest.mark.alone  # seconds are promised here
+pytestmark = pytest.mark.timed  # seconds are promised here
 
 SPEC = """
 service: keep
