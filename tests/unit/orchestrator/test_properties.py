@@ -181,8 +181,8 @@ class Service(RuleBasedStateMachine):
         if seen.rollout.state == "done" or seen.went_back:
             failing = {f"{name} is not ready" for name, status in seen.statuses.items() if status.failures}
             left = set(unlike_wished(seen)) - failing
-            # Ranks above one that fails for itself wait with their start, and say so.
-            assert not {each for each in left if not (failing and each.endswith("is stopped"))}
+            # Ranks above one that fails for itself wait with their start, be they made already or not, and say so.
+            assert not {each for each in left if not (failing and each.endswith(("is stopped", "is missing")))}
 
 
 def _unfailing(known: tuple[object, ...]) -> tuple[object, ...]:
