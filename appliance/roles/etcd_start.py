@@ -1,14 +1,26 @@
 """Starts this manager's etcd anew, for a file that it reads at its start only."""
 
 import time
+from pathlib import Path
 
 from appliance.engine.container import INSTANCE_LABEL, ROOT_LABEL
 from appliance.engine.engine import Engine
 from appliance.errors import EngineError
+from appliance.host.layout import Layout
 from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.identity import NodeIdentity
 
 GRACE = 10.0
 STARTED_WITHIN = 60.0
+
+
+def start_own_etcd_anew(layout: Layout, identity: NodeIdentity) -> None:
+    """As `start_etcd_anew`."""
+    # Only a rotation needs the engine, and its library takes memory.
+    from appliance.engine.docker import DockerEngine
+
+    engine = DockerEngine(Path(identity.engine) if identity.engine else layout.engine_socket)
+    start_etcd_anew(engine, layout.root_id, identity.number)
 
 
 def start_etcd_anew(engine: Engine, root_id: str, number: int) -> None:

@@ -1,12 +1,12 @@
 """What a manager keeps right of its own member of etcd: whom else to ask, where others reach it, how it may start."""
 
-from appliance.delivery import node_files
+from appliance.delivery import node_files, pki
 from appliance.host.layout import Layout
 from appliance.loop import Loop
 from appliance.model.cluster import ETCD_CLIENT_PORT, etcd_peer_url
 from appliance.model.identity import NodeIdentity, OwnMember
 from appliance.roles.founding import sidecars_of, write_files
-from appliance.store.etcd_channels import EtcdChannels
+from appliance.store.etcd_channels import Credentials, EtcdChannels
 from appliance.store.membership import Member, Membership
 from appliance.store.state import State
 
@@ -58,6 +58,12 @@ class OwnMemberCare:
         for sidecar in sidecars_of(self._layout, self._identity):
             write_files(self._layout, sidecar)
         return True
+
+
+def credentials(layout: Layout) -> Credentials:
+    """By what this manager talks to etcd. Raises LocalStateDamaged."""
+    client = pki.read_leaf(layout, "client")
+    return Credentials(pki.read_authority(layout), client.certificate, client.key)
 
 
 def endpoints(others: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from appliance.delivery import launch, node_files, pki
+from appliance.delivery import launch, node_files
 from appliance.delivery.engine_process import EngineProcess
 from appliance.delivery.survivors import Survivor
 from appliance.engine.engine import Engine
@@ -23,12 +23,12 @@ from appliance.model.cluster import ETCD_CLIENT_PORT, ETCD_PEER_PORT, Cluster
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import NodeSpec
 from appliance.roles.founding import sidecars_of, write_files
-from appliance.roles.own_member import endpoints
+from appliance.roles.own_member import credentials, endpoints
 from appliance.roles.restoring import end_etcd
 from appliance.store import keys
 from appliance.store.codec import decode, rewritten
 from appliance.store.etcd import EtcdStore
-from appliance.store.etcd_channels import Credentials, EtcdChannels
+from appliance.store.etcd_channels import EtcdChannels
 from appliance.store.etcd_progress import ask_progress
 from appliance.store.membership import Membership
 from appliance.store.store import Expect, Put, Store
@@ -40,9 +40,8 @@ REACHED_WITHIN = 2.0
 
 def look(layout: Layout, identity: NodeIdentity) -> tuple[Survivor, list[Survivor]]:
     """This manager and the others. Raises Refused while a majority answers."""
-    client = pki.read_leaf(layout, "client")
     others = other_managers(identity)
-    channels = EtcdChannels(endpoints(others), Credentials(pki.read_authority(layout), client.certificate, client.key))
+    channels = EtcdChannels(endpoints(others), credentials(layout))
     store = EtcdStore(channels)
     try:
         _refuse_majority(store)

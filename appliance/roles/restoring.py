@@ -1,7 +1,7 @@
 """Makes a host the manager that made a backup: a fresh one in the place of one that is lost, or that manager itself.
 
 Nothing is touched before the whole backup has been read and looked through. The store is filled by the manager when it
-starts (`manager.fill_if_empty`), from a copy of the backup on its disk; every step may be repeated after a kill.
+starts (`first_state.fill_if_empty`), from a copy of the backup on its disk; every step may be repeated after a kill.
 """
 
 import http.client
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.delivery import launch, node_files, pki
+from appliance.delivery import launch, node_files
 from appliance.delivery.backup_check import identity_in
 from appliance.delivery.backup_file import Backup, Kept
 from appliance.delivery.backup_folder import copy_to
@@ -25,13 +25,14 @@ from appliance.errors import ApplianceError, Refused, StoreUnavailable
 from appliance.host.files import write_atomic
 from appliance.host.interfaces import is_local
 from appliance.host.layout import Layout
-from appliance.model.cluster import ETCD_CLIENT_PORT, HTTPS_PORT, LINK_PORT, SYSTEM_SERVICE
+from appliance.model.cluster import HTTPS_PORT, LINK_PORT, SYSTEM_SERVICE
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import Clock
 from appliance.roles.founding import write_sidecars
+from appliance.roles.own_member import credentials, endpoints
 from appliance.store import keys
 from appliance.store.etcd import EtcdStore
-from appliance.store.etcd_channels import Credentials, EtcdChannels
+from appliance.store.etcd_channels import EtcdChannels
 
 ANSWER_WITHIN = 3.0
 """Seconds that another manager has to say that it lives."""
@@ -98,11 +99,9 @@ def refuse_living_managers(backup: Backup, identity: NodeIdentity) -> None:
 def entries_now(layout: Layout) -> dict[str, bytes] | None:
     """What the store of this host holds; None when there is none, or it does not answer."""
     try:
-        client = pki.read_leaf(layout, "client")
-        credentials = Credentials(pki.read_authority(layout), client.certificate, client.key)
+        store = EtcdStore(EtcdChannels(endpoints([]), credentials(layout)))
     except ApplianceError:
         return None
-    store = EtcdStore(EtcdChannels([f"127.0.0.1:{ETCD_CLIENT_PORT}"], credentials))
     try:
         return {entry.key: entry.value for entry in store.list(keys.ROOT).entries}
     except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""A new cluster's store is filled once, and never again."""
+"""A new cluster's store is filled once, and never again; the key of its secrets is made once, and never replaced."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from appliance.host.layout import Layout
 from appliance.model.cluster import Cluster, User
 from appliance.model.identity import FirstState
 from appliance.model.node import NodeSpec
-from appliance.roles.manager import fill_if_empty
+from appliance.roles.first_state import fill_if_empty, open_seal
 from appliance.store import keys
 from appliance.store.memory import MemoryStore
 from appliance.store.mirror import Mirror
@@ -100,3 +100,17 @@ def test_the_record_outlives_a_store_that_does_not_answer(layout: Layout, store:
         fill_if_empty(store, layout)
     fill_if_empty(store, layout)
     assert keys.CLUSTER in values(store)
+
+
+def test_the_first_manager_makes_the_key_and_keeps_it(tmp_path: Path) -> None:
+    store, layout = MemoryStore(lambda: 0.0), Layout(tmp_path)
+    sealed = open_seal(store, layout).seal(b"sesame", "shop/key@1")
+    assert open_seal(store, layout).unseal(sealed, "shop/key@1") == b"sesame"
+
+
+def test_with_secrets_in_the_store_a_missing_key_is_never_replaced(tmp_path: Path) -> None:
+    store, layout = MemoryStore(lambda: 0.0), Layout(tmp_path)
+    store.commit([Put(keys.SECRETS + keys.secret_name("shop", "key", 1), b"{}")])
+    with pytest.raises(LocalStateDamaged):
+        open_seal(store, layout)
+    assert not layout.seal_key.exists()

@@ -12,7 +12,7 @@ from appliance.errors import Refused, StoreUnavailable
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 from appliance.model.cluster import Cluster
-from appliance.roles.manager import fill_if_empty
+from appliance.roles.first_state import fill_if_empty
 from appliance.roles.restoring import identity_of_restored, refuse_foreign_address, refuse_living_managers
 from appliance.store import keys
 from appliance.store.codec import decode
