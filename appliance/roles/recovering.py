@@ -29,13 +29,14 @@ from appliance.store import keys
 from appliance.store.codec import decode, rewritten
 from appliance.store.etcd import EtcdStore
 from appliance.store.etcd_channels import EtcdChannels
-from appliance.store.etcd_progress import ask_progress
+from appliance.store.etcd_status import ask_status
 from appliance.store.membership import Membership
 from appliance.store.store import Expect, Put, Store
 
 log = logging.getLogger(__name__)
 
 REACHED_WITHIN = 2.0
+ANSWERS_WITHIN = 3.0
 
 
 def look(layout: Layout, identity: NodeIdentity) -> tuple[Survivor, list[Survivor]]:
@@ -45,8 +46,7 @@ def look(layout: Layout, identity: NodeIdentity) -> tuple[Survivor, list[Survivo
     store = EtcdStore(channels)
     try:
         _refuse_majority(store)
-        own = ask_progress(channels, f"127.0.0.1:{ETCD_CLIENT_PORT}")
-        here = Survivor(identity.address, reached=True, revision=own.revision if own else None)
+        here = Survivor(identity.address, reached=True, revision=_revision(channels, "127.0.0.1"))
         return here, [_survivor(channels, address) for address in others]
     finally:
         store.close()
@@ -153,8 +153,16 @@ def _refuse_without_room(layout: Layout) -> None:
 
 
 def _survivor(channels: EtcdChannels, address: str) -> Survivor:
-    said = ask_progress(channels, f"{address}:{ETCD_CLIENT_PORT}")
-    return Survivor(address, said is not None or _reached(address), said.revision if said else None)
+    revision = _revision(channels, address)
+    return Survivor(address, revision is not None or _reached(address), revision)
+
+
+def _revision(channels: EtcdChannels, address: str) -> int | None:
+    """None where etcd does not say: it is not there, or was started and has found no majority since."""
+    try:
+        return ask_status(channels.at(f"{address}:{ETCD_CLIENT_PORT}"), ANSWERS_WITHIN)().revision
+    except StoreUnavailable:
+        return None
 
 
 def _reached(address: str) -> bool:

@@ -84,6 +84,12 @@ class EtcdChannel:
         self.left_out = False
         self.ask_after = 0.0
 
+    def method(self, path: str, request: Any, answer: Any) -> Any:
+        """A call of one message by another that the `etcd3` package's stubs do not know as it is now."""
+        return self.channel.unary_unary(
+            path, request_serializer=request.SerializeToString, response_deserializer=answer.FromString
+        )
+
     def ask(self, answered: Callable[[bool], None]) -> None:
         """A read that only a voter with a majority answers; does not wait for it."""
         future = self.kv.Range.future(messages.RangeRequest(key=b"\0", limit=1), timeout=ASK_AGAIN)

@@ -1,13 +1,12 @@
 """The members of a real etcd (its gRPC API v3, service Cluster), over the connections that its store uses."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import grpc
-
-from appliance.errors import Refused, Unavailable
+from appliance.errors import Refused, StoreUnavailable, Unavailable
 from appliance.store import member_messages as messages
 from appliance.store.etcd_channels import EtcdChannel, EtcdChannels
+from appliance.store.etcd_status import MemberStatus, ask_status
 from appliance.store.membership import Member
 
 LOOK_SECONDS = 1.5
@@ -45,36 +44,27 @@ class EtcdMembership:
         self._call("MemberUpdate", messages.MemberChange(ID=member, peerURLs=[url]), messages.MemberList)
 
     def troubles(self, members: Iterable[Member]) -> dict[int, str]:
-        asked = {member.id: self._ask(member) for member in members if member.client_url}
-        found = {member.id: "it has never started" for member in members if not member.client_url}
-        return found | {number: trouble for number, status in asked.items() if (trouble := _trouble(status))}
-
-    def _ask(self, member: Member) -> Any:
-        channel = self._channels.at(member.client_url.partition("://")[2])
-        method = _method(channel, "/etcdserverpb.Maintenance/Status", messages.Empty, messages.Status)
-        return method.future(messages.Empty(), timeout=LOOK_SECONDS)
+        asked = {
+            member: ask_status(self._channels.at(member.endpoint), LOOK_SECONDS)
+            for member in members
+            if member.endpoint
+        }
+        found = {member.id: "it has never started" for member in members if not member.endpoint}
+        return found | {member.id: trouble for member, answer in asked.items() if (trouble := _trouble(answer))}
 
     def _call(self, name: str, request: Any, answer: Any, *, again: bool = False) -> Any:
         def method_of(channel: EtcdChannel) -> Any:
-            return _method(channel, f"/etcdserverpb.Cluster/{name}", type(request), answer)
+            return channel.method(f"/etcdserverpb.Cluster/{name}", type(request), answer)
 
         return self._channels.call(method_of, request, again=again)
 
 
-def _method(channel: EtcdChannel, path: str, request: Any, answer: Any) -> Any:
-    return channel.channel.unary_unary(
-        path, request_serializer=request.SerializeToString, response_deserializer=answer.FromString
-    )
-
-
-def _trouble(asked: Any) -> str:
+def _trouble(answer: Callable[[], MemberStatus]) -> str:
     try:
-        status = asked.result()
-    except grpc.RpcError as error:
-        return str(error.details() or error.code().name) if isinstance(error, grpc.Call) else str(error)
-    if not status.leader:
-        return "it finds no majority of the members"
-    return "; ".join(status.errors)
+        status = answer()
+    except StoreUnavailable as error:
+        return error.why
+    return "; ".join(status.errors) if status.leader else "it finds no majority of the members"
 
 
 def _member(raw: Any) -> Member:

@@ -1,6 +1,6 @@
-"""etcd's messages about its members (etcd 3.5, api/etcdserverpb/rpc.proto), which know of learners.
+"""etcd's messages about its members (etcd 3.5, api/etcdserverpb/rpc.proto), which know of learners and of room in use.
 
-Those of the `etcd3` package are older than learners. Only the fields that we use are described; protobuf skips others.
+Those of the `etcd3` package are older than that. Only the fields that we use are described; protobuf skips others.
 """
 
 from typing import Any
@@ -25,7 +25,14 @@ _MESSAGES: dict[str, dict[str, tuple[int, Any, Any]]] = {
     "MemberChange": {"ID": (1, _NUMBER, _ONE), "peerURLs": (2, _TEXT, _MANY)},
     "MemberList": {"members": (2, "Member", _MANY)},
     "Empty": {},
-    "Status": {"leader": (4, _NUMBER, _ONE), "errors": (8, _TEXT, _MANY)},
+    "Header": {"revision": (3, _NUMBER, _ONE)},
+    "Status": {
+        "header": (1, "Header", _ONE),
+        "dbSize": (3, _NUMBER, _ONE),
+        "leader": (4, _NUMBER, _ONE),
+        "errors": (8, _TEXT, _MANY),
+        "dbSizeInUse": (9, _NUMBER, _ONE),
+    },
 }
 """Message → field → (its number, its type, how many)."""
 

@@ -19,6 +19,11 @@ class Member:
     client_url: str = ""
     learner: bool = False
 
+    @property
+    def endpoint(self) -> str:
+        """ADDRESS:PORT for clients; "" until it has started for the first time."""
+        return self.client_url.partition("://")[2]
+
 
 class Membership(Protocol):
     """Every call may raise StoreUnavailable (retryable); then a change may or may not have happened.
