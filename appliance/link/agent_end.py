@@ -7,11 +7,11 @@ pictures of the cluster are taken, and only that one is told what runs here (ADR
 
 import asyncio
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncssh
@@ -19,6 +19,7 @@ import msgspec
 
 from appliance.link.choice import chosen
 from appliance.link.conversation import Conversation, Standing
+from appliance.link.dialling import keep_dialling
 from appliance.link.door import Door, NodeKeys
 from appliance.link.fence import Fence
 from appliance.link.messages import DiaryTaken, Heartbeat, Hello, Picture, TurnedAway
@@ -34,11 +35,8 @@ from appliance.security.ssh import read_certificate
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF = 0.2
-LONGEST_BACKOFF = 5.0
 STATUSES_IN_REPORT = 200
 """So that no report comes near LARGEST_MESSAGE."""
-_OPENING = 20.0
 
 Address = tuple[str, int]
 
@@ -200,30 +198,8 @@ class AgentLink:
         for address in self._dialling.keys() - self._managers:
             self._dialling.pop(address).cancel()
         for address in self._managers - self._dialling.keys():
-            self._dialling[address] = asyncio.ensure_future(self._keep_dialling(*address))
-
-    async def _keep_dialling(self, host: str, port: int) -> None:
-        backoff = FIRST_BACKOFF
-        failure = ""
-        while True:
-            try:
-                async with asyncio.timeout(_OPENING):
-                    connection = await self._door.reach(host, port)
-            except (OSError, asyncssh.Error) as error:  # TimeoutError is an OSError
-                if str(error) != failure:
-                    failure = str(error)
-                    log.warning("cannot reach the manager at %s:%d: %s; trying again", host, port, error)
-            else:
-                failure = ""
-                began = time.monotonic()
-                try:
-                    await connection.wait_closed()
-                finally:
-                    connection.abort()
-                if time.monotonic() - began > LONGEST_BACKOFF:  # else it was let in and sent away again
-                    backoff = FIRST_BACKOFF
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
-            backoff = min(backoff * 2, LONGEST_BACKOFF)
+            whom = "the manager at {}:{}".format(*address)
+            self._dialling[address] = asyncio.ensure_future(keep_dialling(partial(self._door.reach, *address), whom))
 
     # -- conversations, on the loop ------------------------------------------------------------------------------------
 

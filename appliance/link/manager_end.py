@@ -4,22 +4,26 @@ Everything runs on one asyncio loop in a thread of its own, `loop`, which the We
 """
 
 import asyncio
-import base64
 import logging
-import os
-import random
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import asyncssh
 import msgspec
 from asyncssh.connection import SSHConnection
-from asyncssh.public_key import SSHOpenSSHCertificate
 
 from appliance.errors import LinkDown, Refused
+from appliance.link.dialling import PATIENCE, keep_dialling
+from appliance.link.manager_connection import (
+    Channel,
+    ManagerConnection,
+    client_options,
+    forward_registry,
+    open_session,
+)
 from appliance.link.messages import (
     Believes,
     ChannelRequest,
@@ -37,10 +41,7 @@ from appliance.link.messages import (
 )
 from appliance.link.seldom import Seldom
 from appliance.link.session import (
-    ALGORITHMS,
     CONTROL,
-    HEARTBEAT,
-    HOST_CERTIFICATE,
     SILENCE,
     Messages,
     Stream,
@@ -49,74 +50,21 @@ from appliance.link.session import (
 from appliance.model.cluster import REGISTRY_PORT
 from appliance.model.instance import InstanceStatus
 from appliance.model.stamp import Stamp
-from appliance.security.ssh import LinkCertificate, read_certificate
+from appliance.security.ssh import LinkCertificate
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF = 0.2
-LONGEST_BACKOFF = 5.0
 CATCHING_UP = 0.1
 """Seconds between two looks whether the copy of the store is as new as what a node has seen."""
 LONGEST_QUEUE = 1000
 """Messages that wait for a node before its link is ended; it gets everything anew when it is back."""
-_OPENING = 20.0
-
-
-class Channel(Stream, asyncssh.SSHClientSession[bytes]):
-    """A command or a log on a node. Used on the link's loop."""
-
-    async def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
-        """The next piece; None at the end. Raises what the node says went wrong, or LinkDown."""
-        piece = await self.receive()
-        if piece is not None:
-            return ("stderr" if piece[0] else "stdout"), piece[1]
-        await self._channel.wait_closed()
-        if self._error is not None:
-            raise self._error
-        return None
-
-    async def write(self, data: bytes) -> None:
-        await self.send(data)
-
-    async def close_input(self) -> None:
-        self._channel.write_eof()
-
-    def resize(self, rows: int, columns: int) -> None:
-        self._channel.change_terminal_size(columns, rows)
-
-    def exit_code(self) -> int:
-        """Valid after `read` returned None; 0 for a log."""
-        return self._status or 0
-
-
-class _Connection(asyncssh.SSHClientConnection):
-    """Takes the node's id from its host certificate, whatever address it came from."""
-
-    certificate: LinkCertificate | None = None
-    why_not: Callable[[LinkCertificate], str]
-
-    @property
-    def node_id(self) -> str:
-        """ "" before it has proved who it is."""
-        return self.certificate.name if self.certificate else ""
-
-    def validate_server_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
-        # asyncssh would want the certificate's principal to be the address we dialled or were dialled from.
-        try:
-            certificate = read_certificate(f"{HOST_CERTIFICATE} {base64.b64encode(key_data).decode()}")
-            if why := self.why_not(certificate):
-                raise ValueError(f"{certificate.name}: {why}")
-        except ValueError as error:
-            raise asyncssh.HostKeyNotVerifiable(f"Not a node of this cluster: {error}") from None
-        self.certificate = certificate
-        return super().validate_server_host_key(key_data)
 
 
 class _Node:
     """The live link of one node. `following`: all that is done for it while it follows this manager, None while it does
     not; `early`: what it reported last of each instance before the copy of the store was as new as what it has seen."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: ManagerConnection) -> None:
         self.connection = connection
         self.queue: asyncio.Queue[Picture | Echo | DiaryTaken] = asyncio.Queue(LONGEST_QUEUE)
         self.following: asyncio.Task[None] | None = None
@@ -167,7 +115,7 @@ class ManagerLink:
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self._why_not = why_not
-        self._options = _client_options(key, certificates)
+        self._options = client_options(key, certificates)
         self._listen_at = (address, port)
         self._on_hello = on_hello
         self._on_report = on_report
@@ -233,7 +181,7 @@ class ManagerLink:
 
     def use(self, key: str, certificates: tuple[str, ...]) -> None:
         """Show these to nodes from now on; links that are there stay."""
-        self._options = _client_options(key, certificates)
+        self._options = client_options(key, certificates)
 
     def certificate_of(self, node_id: str) -> LinkCertificate | None:
         """With which a connected node has proved who it is."""
@@ -249,7 +197,7 @@ class ManagerLink:
 
     async def open_channel(self, node_id: str, request: ChannelRequest) -> Channel:
         """Raises LinkDown when the node cannot be reached; what it refuses is raised by the channel's `read`."""
-        return await _open(self._connection_to(node_id), msgspec.json.encode(request).decode())
+        return await open_session(self._connection_to(node_id), msgspec.json.encode(request).decode())
 
     @contextmanager
     def registry_of(self, node_id: str) -> Iterator[str]:
@@ -268,12 +216,12 @@ class ManagerLink:
     async def _way_to_registry(self, node_id: str) -> asyncssh.SSHListener:
         connection = self._connection_to(node_id)
         try:
-            async with asyncio.timeout(_OPENING):
+            async with asyncio.timeout(PATIENCE):
                 return await connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", REGISTRY_PORT)
         except (asyncssh.Error, OSError) as error:  # TimeoutError is an OSError
             raise LinkDown("The node's registry cannot be reached.", where=node_id, why=str(error)) from error
 
-    def _connection_to(self, node_id: str) -> _Connection:
+    def _connection_to(self, node_id: str) -> ManagerConnection:
         """Raises LinkDown."""
         node = self._nodes.get(node_id)
         if node is None:
@@ -297,14 +245,14 @@ class ManagerLink:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._dialling.clear()
 
-    def _new_connection(self) -> _Connection:
-        connection = _Connection(self.loop, self._options, acceptor=self._accepted, error_handler=self._failed)
+    def _new_connection(self) -> ManagerConnection:
+        connection = ManagerConnection(self.loop, self._options, acceptor=self._accepted, error_handler=self._failed)
         connection.why_not = self._why_not
         return connection
 
     def _accepted(self, connection: SSHConnection) -> None:
         """Called by asyncssh once both sides have proved who they are."""
-        assert isinstance(connection, _Connection)
+        assert isinstance(connection, ManagerConnection)
         task = self.loop.create_task(self._serve(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -313,11 +261,11 @@ class ManagerLink:
         if self._refusals.is_news(str(error)):
             log.warning("refused a link: %s", error)
 
-    async def _serve(self, connection: _Connection) -> None:
+    async def _serve(self, connection: ManagerConnection) -> None:
         """The whole life of a link after authentication."""
         node_id = connection.node_id
         try:
-            control = await _open(connection, CONTROL)
+            control = await open_session(connection, CONTROL)
             messages: Messages[FromAgent] = Messages(control, FromAgent)
             hello = await messages.receive(SILENCE)
             if not isinstance(hello, Hello) or hello.node != node_id:
@@ -342,7 +290,7 @@ class ManagerLink:
                 if await control.receive() is None:
                     return
 
-    async def _converse(self, connection: _Connection, messages: Messages[FromAgent], hello: Hello) -> None:
+    async def _converse(self, connection: ManagerConnection, messages: Messages[FromAgent], hello: Hello) -> None:
         node_id = connection.node_id
         node = _Node(connection)
         with self._lock:
@@ -398,7 +346,7 @@ class ManagerLink:
             self._on_report(node_id, Report(statuses=tuple(node.early.values())))
         node.early.clear()
         if self._forward_registry(node_id):
-            await _forward_registry(node.connection)
+            await forward_registry(node.connection)
 
     async def _send_queue(self, node: _Node, messages: Messages[FromAgent]) -> None:
         try:
@@ -467,71 +415,15 @@ class ManagerLink:
                 self._dialling[node_id] = (target, self.loop.create_task(self._dial(node_id, *target)))
 
     async def _dial(self, node_id: str, host: str, port: int) -> None:
-        backoff = FIRST_BACKOFF
-        failure = ""
-        # Another task dials where the node moved to.
-        while self._dialling.get(node_id, ((host, port), None))[0] == (host, port):
-            try:
-                async with asyncio.timeout(_OPENING):
-                    _, connection = await self.loop.create_connection(self._new_connection, host, port)
-            except OSError as error:  # TimeoutError is one
-                if str(error) != failure:
-                    failure = str(error)
-                    log.warning("cannot reach %s at %s:%d: %s; trying again", node_id, host, port, error)
-            else:
-                failure = ""
-                began = time.monotonic()
-                try:
-                    await connection.wait_closed()
-                finally:
-                    connection.abort()
-                if connection.node_id not in ("", node_id):
-                    log.warning("at %s:%d is %s instead of %s", host, port, connection.node_id, node_id)
-                if time.monotonic() - began > LONGEST_BACKOFF:  # else it was let in and sent away again
-                    backoff = FIRST_BACKOFF
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
-            backoff = min(backoff * 2, LONGEST_BACKOFF)
+        async def reach() -> ManagerConnection:
+            return (await self.loop.create_connection(self._new_connection, host, port))[1]
 
+        def wanted() -> bool:
+            """Another task dials where the node moved to."""
+            return self._dialling.get(node_id, ((host, port), None))[0] == (host, port)
 
-async def _open(connection: _Connection, command: str) -> Channel:
-    try:
-        async with asyncio.timeout(_OPENING):
-            _, channel = await connection.create_session(Channel, command, encoding=None)
-    except (asyncssh.Error, OSError) as error:
-        raise LinkDown("The node did not open a session.", where=connection.node_id, why=str(error)) from error
-    assert isinstance(channel, Channel)
-    return channel
+        def ended(connection: ManagerConnection) -> None:
+            if connection.node_id not in ("", node_id):
+                log.warning("at %s:%d is %s instead of %s", host, port, connection.node_id, node_id)
 
-
-async def _forward_registry(connection: _Connection) -> None:
-    """Let the node's engine find the registry on its own loopback, until cancelled; tried again while something else
-    has the port."""
-    failure = ""
-    while True:
-        try:
-            async with await connection.forward_remote_port("127.0.0.1", REGISTRY_PORT, "127.0.0.1", REGISTRY_PORT):
-                await connection.wait_closed()
-            return
-        except (asyncssh.Error, asyncssh.ChannelListenError) as error:
-            if not failure:
-                failure = str(error)
-                log.warning("%s: the registry's port is not forwarded: %s; trying again", connection.node_id, error)
-        await asyncio.sleep(HEARTBEAT)
-
-
-def _client_options(key: str, certificates: tuple[str, ...]) -> asyncssh.SSHClientConnectionOptions:
-    own, private = [asyncssh.import_certificate(text) for text in certificates], asyncssh.import_private_key(key)
-    assert isinstance(own[0], SSHOpenSSHCertificate)
-    # asyncssh asks for the name of the user even though one is given, and a bare host may not know it.
-    os.environ.setdefault("LOGNAME", "root")
-    return asyncssh.SSHClientConnectionOptions(
-        username=own[0].principals[0],
-        client_keys=[(private, certificate) for certificate in own],
-        known_hosts=None,  # _Connection checks the certificate
-        server_host_key_algs=[HOST_CERTIFICATE],
-        preferred_auth="publickey",
-        agent_path=None,
-        agent_forwarding=False,
-        x11_forwarding=False,
-        **ALGORITHMS,
-    )
+        await keep_dialling(reach, f"{node_id} at {host}:{port}", wanted=wanted, ended=ended)

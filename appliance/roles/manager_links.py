@@ -9,6 +9,7 @@ from appliance.delivery import pki
 from appliance.errors import Refused
 from appliance.link.adoption import Adoption, Hold
 from appliance.link.clocks import Clocks
+from appliance.link.dial_targets import DialTargets
 from appliance.link.diaries import Diaries
 from appliance.link.directory import directory_telling
 from appliance.link.dispatch import Dispatch, peers_telling
@@ -34,7 +35,6 @@ from appliance.network.vip import vip_plans
 from appliance.orchestrator.assignments import assignment_now
 from appliance.orchestrator.gates import gates
 from appliance.roles.authorities import AuthorityFiles
-from appliance.roles.dialling import Dialling
 from appliance.roles.ground import Ground
 from appliance.security.secrets import plain_text
 from appliance.store.presence import Presence
@@ -74,7 +74,7 @@ class Links:
         self.trust = TrustDispatch(state, store, self.end, lambda: authorities.now, time.time)
         self.outlet = Hold(self.end, adoption.held)
         self.tellings = self._tellings()
-        self.dialling = Dialling(state, self.end)
+        self.dial_targets = DialTargets(state, self.end)
 
     def greet_all(self) -> None:
         """Tell every node that follows this manager everything anew."""
@@ -100,7 +100,7 @@ class Links:
             *self.tellings,
             self.movers,
             self.holders,
-            self.dialling,
+            self.dial_targets,
         ]
 
     def _end(self) -> ManagerLink:

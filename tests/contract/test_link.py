@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import LinkDown, NoSuchContainer, Refused
-from appliance.link.agent_end import FIRST_BACKOFF
+from appliance.link.dialling import FIRST_BACKOFF
 from appliance.link.door import NodeKeys
 from appliance.link.messages import ExecRequest, Hello, LogsRequest, Orders, Peers, ProbeRequest, Report
 from appliance.link.probing import Probing

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.link.dial_targets import DialTargets
 from appliance.model.node import Dial, NodeSpec
-from appliance.roles.dialling import Dialling
 from tests.lab.waiting import eventually
 from tests.unit.link.cluster_in_memory import ClusterInMemory
 
@@ -35,7 +35,7 @@ def test_it_follows_nodes_that_come_change_and_go(cluster: ClusterInMemory) -> N
     link = Link()
     nodes = cluster.state.nodes
     cluster.commit(nodes.put("n2", node(2, "manager")))
-    dialling = Dialling(cluster.state, link)
+    dialling = DialTargets(cluster.state, link)
     dialling.start()
     assert link.targets == {"n2": ("192.0.2.2", 8444)}
     cluster.commit(nodes.put("n3", node(3, "manager")), nodes.put("n2", node(2, "agent")))

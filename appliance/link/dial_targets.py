@@ -13,10 +13,10 @@ class Dialler(Protocol):
     def set_dial_targets(self, targets: dict[str, tuple[str, int]]) -> None: ...
 
 
-class Dialling:
+class DialTargets:
     """A component."""
 
-    name = "dialling"
+    name = "dial targets"
 
     def __init__(self, state: State, link: Dialler) -> None:
         self._state = state
