@@ -1,7 +1,7 @@
 """Turns what is wanted of services into instances, as long as this manager leads."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -9,6 +9,7 @@ from functools import partial
 from appliance.errors import Conflict
 from appliance.loop import Loop
 from appliance.model.moment import now_text
+from appliance.model.node import NodeSpec
 from appliance.model.service import Revision, Rollout
 from appliance.orchestrator.decisions import (
     Alter,
@@ -64,6 +65,8 @@ class Orchestrator:
         self._seen = 0
         self._looks: dict[str, float] = {}
         self._dependent: dict[str, tuple[str, ...]] = {}
+        self._specs: Mapping[str, NodeSpec] = {}
+        self._unreachable: list[str] = []
         self._away: Lasting[str] = Lasting(clock)
         self._ready: Lasting[str] = Lasting(clock)
         self._signs: Lasting[str] = Lasting(clock)
@@ -93,8 +96,9 @@ class Orchestrator:
             self._begin(term)
         reached = self._state.copy.revision
         since, self._seen = self._seen, 0  # everything is looked at again after a cycle that failed
-        nodes = self._nodes()
-        changes = {service: self._look(service, nodes) for service in self._due(since)}
+        touched = self._state.copy.changed_since(since) if since else None
+        nodes = self._nodes(touched)
+        changes = {service: self._look(service, nodes, reached) for service in self._due(touched)}
         self._commit(term, {service: each for service, each in changes.items() if each})
         self._seen = reached
         return max(0.0, min(self._looks.values()) - self._clock()) if self._looks else None
@@ -104,10 +108,9 @@ class Orchestrator:
         for each in (self._away, self._ready, self._signs):
             each.clear()
 
-    def _due(self, since: int) -> list[str]:
+    def _due(self, touched: frozenset[str] | None) -> list[str]:
         """Services to look at now: those that changed, those whose time has come, and those that depend on either."""
         now = self._clock()
-        touched = self._state.copy.changed_since(since) if since else None
         everything = self._state.services.all()
         if touched is None or any(_is_of_a_node(key) for key in touched):
             return list(everything)
@@ -116,18 +119,22 @@ class Orchestrator:
         found |= {service for service, needs in self._dependent.items() if not found.isdisjoint(needs)}
         return [service for service in everything if service in found]
 
-    def _nodes(self) -> Nodes:
-        statuses = self._state.node_status.all()
-        lasted = {node_id: self._away.note(node_id, status.state) for node_id, status in statuses.items()}
-        away = {node_id: lasted[node_id] for node_id, status in statuses.items() if status.state == "unreachable"}
-        return Nodes(self._state.nodes.all(), away)
+    def _nodes(self, touched: frozenset[str] | None) -> Nodes:
+        """Thousands of them are only read anew where something changed of one."""
+        if touched is None or any(map(_is_of_a_node, touched)):
+            states = {node_id: status.state for node_id, status in self._state.node_status.all().items()}
+            for node_id, state in states.items():
+                self._away.note(node_id, state)
+            self._unreachable = [node_id for node_id, state in states.items() if state == "unreachable"]
+            self._specs = self._state.nodes.all()
+        return Nodes(self._specs, {node_id: self._away.note(node_id, "unreachable") for node_id in self._unreachable})
 
-    def _look(self, service: str, nodes: Nodes) -> list[Change]:
-        """None of a service of which something changes meanwhile: what a change is conditional on must be what was
-        decided from. Such a service is among those that changed, and looked at again at once."""
+    def _look(self, service: str, nodes: Nodes, reached: int) -> list[Change]:
+        """None of a service of which something has changed since `reached`, from when the `nodes` are, or changes
+        meanwhile: what a change is conditional on must be what was decided from. Such a service is among those that
+        changed, and looked at again at once."""
         self._looks.pop(service, None)
         self._dependent.pop(service, None)
-        reached = self._state.copy.revision
         seen = read(self._state, service, nodes)
         if seen is None:
             return []
@@ -138,13 +145,15 @@ class Orchestrator:
         if wait is not None:
             self._looks[service] = self._clock() + wait
         changes = [change for decision in decide(seen) for change in self._changes(seen, decision)]
-        return [] if self._has_changed(service, reached) else changes
+        return [] if self._has_changed(seen, reached) else changes
 
-    def _has_changed(self, service: str, since: int) -> bool:
+    def _has_changed(self, seen: Snapshot, since: int) -> bool:
+        """The service, or a node that has an instance of it."""
         if self._state.copy.revision == since:
             return False
         touched = self._state.copy.changed_since(since)
-        return touched is None or any(_is_of_a_node(key) or _service_of(key) == service for key in touched)
+        nodes = {prefix + node_id for prefix in (keys.NODES, keys.NODE_STATUS) for node_id in seen.bindings.values()}
+        return touched is None or any(key in nodes or _service_of(key) == seen.head.service for key in touched)
 
     def _timed(self, seen: Snapshot) -> Snapshot:
         ready_for = {

@@ -197,6 +197,27 @@ def test_what_changes_while_it_is_looked_at_is_not_decided_from(leader: Leader) 
     assert leader.state.instances.all()["s/web-0"].desired == "running"
 
 
+def test_a_node_that_comes_back_while_another_service_is_looked_at_keeps_its_instances(leader: Leader) -> None:
+    comes_back: list[Put] = []
+
+    def meanwhile() -> str:
+        if comes_back:
+            leader.write(comes_back.pop())
+        return NOW
+
+    leader.orchestrator = Orchestrator(leader.store, leader.state, lambda: leader.term, lambda: leader.time, meanwhile)
+    for service in ("s", "t"):
+        leader.apply(service, spec(deploy("web", move_after=60.0)))
+    leader.settle()
+    leader.write(leader.state.node_status.put("n1", leader.status("unreachable")))
+    leader.orchestrator.cycle()
+    leader.time += 60
+    comes_back.append(leader.state.node_status.put("n1", leader.status("ready")))
+    leader.orchestrator.cycle()
+    leader.orchestrator.cycle()
+    assert list(leader.state.bindings.all()) == ["s/web-0", "t/web-0"]
+
+
 def test_a_busy_service_does_not_hold_up_the_others(leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.store.state.LONGEST_LAG", 0.1)
     leader.apply("s", spec(deploy("web")))
