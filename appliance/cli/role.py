@@ -1,5 +1,6 @@
 """`appliance role agent|manager`: one role in the foreground; started by `appliance run` only."""
 
+import faulthandler
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ def command(role: str, root: Path) -> None:
     """Run one role in the foreground."""
     layout = layout_of(root)
     log_to_stderr()
+    faulthandler.enable()  # where each thread was is in the log when a library crashes
     identity = read_identity(layout)
     if role == "agent":
         from appliance.roles.agent import run_agent
