@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.errors import ApplianceError, Conflict, UsageError
 from appliance.link.messages import Whereabouts
+from appliance.link.seldom import Seldom
 from appliance.link.telling import Outlet, Telling, whole
 from appliance.loop import Loop
 from appliance.model.cluster import HTTPS_PORT, LINK_PORT
@@ -52,6 +53,7 @@ class Movers:
         self._state = state
         self._store = store
         self._said: dict[str, str] = {}
+        self._refusals = Seldom()
         self._lock = threading.Lock()
         self._loop = Loop(self.name, self.cycle)
 
@@ -82,7 +84,8 @@ class Movers:
                 self._state.copy.wait_for(revision, 5.0)
                 log.info("%s moved from %s to %s", node.name, node.address, address)
         except ApplianceError as error:
-            log.warning("%s says that it moved to %s: %s", node_id, address, error)
+            if self._refusals.is_news(f"{node_id} {address} {error}"):  # it may be in the way for months
+                log.warning("%s says that it moved to %s: %s", node_id, address, error)
             return False
         with self._lock:
             if self._said.get(node_id) == address:
