@@ -60,7 +60,7 @@ def revoke_node(context: Context, name: str) -> Row:
     revocations = revocations_of(context.state, node, text_of_seconds(context.clock(), "seconds"))
     if not revocations:
         raise Refused(f"Nobody knows the key of {node.name}: it has not been connected.", next="see: appliance node ls")
-    context.commit(list(revocations.values()), [context.state.nodes.unchanged(node.id)])
+    context.commit(list(revocations.values()), [context.state.nodes.still(node.id, node)])
     return {"node": node.name, "revoked": sorted(revocations), "manager": "manager" in node.roles}
 
 

@@ -72,8 +72,7 @@ def remove_secret(context: Context, service: str, name: str) -> dict[str, object
             where=f"revision {current.number}",
             next=f"apply {service} without it first",
         )
-    expect = [] if head is None else [context.state.services.unchanged(service)]
-    context.commit([secrets.delete(key) for key in found], expect)
+    context.commit([secrets.delete(key) for key in found], [context.state.services.still(service, head)])
     return {"service": service, "name": name, "removed": True}
 
 

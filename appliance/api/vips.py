@@ -85,7 +85,9 @@ def remove_vip(context: Context, address: str) -> Row:
                 f"{address} is the cluster's own address.", why="its certificate and its tokens name it", page="vip"
             )
         raise NotFound(f"There is no virtual address {address}.", next="see: appliance vip ls")
-    context.commit([state.vips.delete(address), Delete(f"{keys.ROUTERS}{vip.router}")], [state.vips.unchanged(address)])
+    context.commit(
+        [state.vips.delete(address), Delete(f"{keys.ROUTERS}{vip.router}")], [state.vips.still(address, vip)]
+    )
     return {"address": address, "removed": True}
 
 

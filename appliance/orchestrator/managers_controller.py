@@ -126,7 +126,7 @@ class Managers:
                 log.info("%s becomes a manager: its etcd is a learner from now on", node.name)
             case TurnLink(node):
                 turned = self._state.nodes.put(node.id, msgspec.structs.replace(node, dial="agent"))
-                change = Change((turned,), (self._state.nodes.unchanged(node.id),))
+                change = Change((turned,), (self._state.nodes.still(node.id, node),))
                 commit_as_leader(self._store, self._state.copy, term, [change])
             case Promote(member):
                 self._membership.promote(member.id)
