@@ -23,7 +23,12 @@ def manager_serves(port: int) -> bool:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=ANSWER_WITHIN, context=context)
+    return manager_answers("127.0.0.1", port, context, ANSWER_WITHIN)
+
+
+def manager_answers(address: str, port: int, context: ssl.SSLContext, seconds: float) -> bool:
+    """Whether a manager answers there, and not only the nginx in front of it."""
+    connection = http.client.HTTPSConnection(address, port, timeout=seconds, context=context)
     try:
         connection.request("GET", "/api/health")
         return connection.getresponse().status == 200

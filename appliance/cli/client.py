@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from appliance.errors import ApplianceError, LinkDown, NotPermitted
 from appliance.host.layout import Layout
+from appliance.host.unix_connection import UnixConnection
 
 PATIENCE = 60.0
 """Seconds an answer may take before the connection is given up."""
@@ -37,17 +37,6 @@ class ApiProblem(ApplianceError):
 
 class NobodyListens(LinkDown):
     """No manager of this node takes calls: nothing has been asked of it."""
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class Client:
@@ -85,7 +74,7 @@ class Client:
 
     def _ask(self, method: str, path: tuple[str, ...], query: dict[str, str], body: object) -> Any:
         url = "/api/" + "/".join(quote(part, safe="/") for part in path)
-        connection = _UnixConnection(self._layout.admin_socket, self._patience)
+        connection = UnixConnection(self._layout.admin_socket, self._patience)
         try:
             data = None if body is None else json.dumps(body).encode()
             connection.request(

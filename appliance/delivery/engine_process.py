@@ -2,12 +2,10 @@
 
 import json
 import logging
-import os
 import socket
 import struct
 import subprocess
 import time
-from http.client import HTTPConnection
 from pathlib import Path
 
 from appliance.delivery import engine_traces
@@ -16,7 +14,8 @@ from appliance.delivery.runtime import unpack_engine
 from appliance.errors import EngineUnavailable
 from appliance.host.files import write_if_changed
 from appliance.host.layout import Layout
-from appliance.host.process import read_pid_file, write_pid_file
+from appliance.host.process import plain_environment, read_pid_file, write_pid_file
+from appliance.host.unix_connection import UnixConnection
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +23,6 @@ HOST_SOCKET = Path("/run/docker.sock")
 OLDEST_API = (1, 41)
 """The engine API of Docker 20.10."""
 READY_WITHIN = 60.0
-
-
-class UnixConnection(HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 def find_host_engine(layout: Layout) -> str:
@@ -142,11 +128,10 @@ class EngineProcess:
         config = layout.run / "engine.json"
         write_if_changed(config, json.dumps(engine_settings(layout), indent=2))
         (layout.run / "engine-own.pid").unlink(missing_ok=True)
-        environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
         with self._log_file.open("ab") as output:
             self._process = subprocess.Popen(
                 [str(runtime.dockerd), "--config-file", str(config)],
-                env=environment | runtime.environment,
+                env=plain_environment() | runtime.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -1,7 +1,6 @@
 """Starting and ending `appliance run` on this node: by systemd where it runs, else as a process of its own."""
 
 import contextlib
-import os
 import shutil
 import subprocess
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 from appliance.errors import ApplianceError
 from appliance.host.files import write_if_changed
 from appliance.host.layout import Layout
-from appliance.host.process import read_pid_file
+from appliance.host.process import plain_environment, read_pid_file
 
 UNIT = Path("/etc/systemd/system/appliance.service")
 
@@ -62,7 +61,7 @@ def start(layout: Layout) -> None:
             stderr=output,
             start_new_session=True,
             cwd="/",
-            env=_plain_environment(),
+            env=plain_environment(),
         )
     deadline = time.monotonic() + 30.0
     while not running(layout):
@@ -102,11 +101,6 @@ def remove_unit() -> None:
     with contextlib.suppress(FileNotFoundError):
         UNIT.unlink()
         _systemctl("daemon-reload")
-
-
-def _plain_environment() -> dict[str, str]:
-    """Proxy settings of the person's shell must not reach our processes."""
-    return {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
 
 
 def _systemctl(*arguments: str) -> None:

@@ -54,6 +54,11 @@ def age_of(pid: int) -> float | None:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - mark.started / os.sysconf("SC_CLK_TCK")
 
 
+def plain_environment() -> dict[str, str]:
+    """For processes of ours: proxy settings of whoever started us must not reach them."""
+    return {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+
+
 def write_pid_file(path: Path, pid: int) -> None:
     mark = ProcessMark.of(pid)
     if mark is not None:

@@ -4,7 +4,6 @@ Nothing is touched before the whole backup has been read and looked through. The
 starts (`first_state.fill_if_empty`), from a copy of the backup on its disk; every step may be repeated after a kill.
 """
 
-import http.client
 import shutil
 import ssl
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.agent.fronts import manager_answers
 from appliance.delivery import launch, node_files
 from appliance.delivery.backup_check import identity_in
 from appliance.delivery.backup_file import Backup, Kept
@@ -147,14 +147,7 @@ def _keys(files: Mapping[str, Kept]) -> list[Kept]:
 
 
 def _manages(address: str, authority: str) -> bool:
-    """Whether a manager of the cluster answers there, and not only the nginx in front of it."""
+    """Whether a manager of the cluster with this authority (PEM) answers there."""
     context = ssl.create_default_context(cadata=authority)
     context.check_hostname = False
-    connection = http.client.HTTPSConnection(address, HTTPS_PORT, timeout=ANSWER_WITHIN, context=context)
-    try:
-        connection.request("GET", "/api/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return manager_answers(address, HTTPS_PORT, context, ANSWER_WITHIN)
