@@ -11,6 +11,7 @@ from appliance.agent.wishes import LocalWishes
 from appliance.errors import NotFound
 from appliance.host.files import sync_folder, write_if_changed
 from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.decoding import decode
 from appliance.model.instance import Assignment
 from appliance.model.wish import Action, LocalWish
 from appliance.store.codec import rewritten_file
@@ -145,7 +146,7 @@ class AssignmentBook:
                 continue  # left by a write that a power cut ended
             name = f"{file.parent.name}/{file.stem}"
             try:
-                assignment = msgspec.json.decode(file.read_bytes(), type=Assignment)
+                assignment = decode(file.read_bytes(), Assignment)
                 if assignment.instance != name:
                     raise msgspec.ValidationError(f"it describes {assignment.instance}")
                 self._all[name] = assignment

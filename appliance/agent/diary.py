@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.host.files import set_aside, write_atomic
+from appliance.model.decoding import decode
 from appliance.model.diary import Happening, HappeningKind
 from appliance.model.moment import now_text
 
@@ -156,7 +157,7 @@ class Diary:
 
     def _read(self) -> _Kept | None:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=_Kept)
+            return decode(self._file.read_bytes(), _Kept)
         except FileNotFoundError:
             return None
         except ValueError as error:

@@ -19,6 +19,7 @@ from appliance.engine.engine import Engine
 from appliance.errors import EngineError
 from appliance.host.files import write_if_changed
 from appliance.loop import Loop
+from appliance.model.decoding import decode
 from appliance.model.entry import EntryRule, HostCertificate
 from appliance.model.instance import Assignment
 
@@ -189,7 +190,7 @@ class EntryServer:
 
     def _served(self) -> Served:
         try:
-            return msgspec.json.decode((self._folder / _SERVED).read_bytes(), type=Served)
+            return decode((self._folder / _SERVED).read_bytes(), Served)
         except (OSError, ValueError):
             return Served()
 

@@ -13,6 +13,7 @@ import msgspec
 from appliance.engine.engine import ContainerState
 from appliance.engine.hook import Moment
 from appliance.host.files import sync_folder, write_if_changed
+from appliance.model.decoding import decoder
 from appliance.model.instance import Assignment, JobStatus
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ LOST = Tries(count=1, mark="?")
 """In the place of a record that does not parse: that a `once` job was started cannot be ruled out."""
 
 Record = Life | Tries
-_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+_DECODER: msgspec.json.Decoder[Record] = decoder(Record)
 
 
 class Records:

@@ -9,6 +9,7 @@ import msgspec
 
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
+from appliance.model.decoding import decode
 from appliance.security.sealing import Seal, make_seal, read_seal
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class SecretBook:
         try:
             sealed = self._file.read_bytes()
             seal = self._seal()
-            return {} if seal is None else msgspec.json.decode(seal.unseal(sealed, _ABOUT), type=dict[str, str])
+            return {} if seal is None else decode(seal.unseal(sealed, _ABOUT), dict[str, str])
         except FileNotFoundError:
             return {}
         except (ApplianceError, ValueError) as error:

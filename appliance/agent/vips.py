@@ -15,6 +15,7 @@ from appliance.agent.configured import ConfiguredSidecar
 from appliance.agent.standing import Standings
 from appliance.host.files import write_if_changed
 from appliance.loop import Loop
+from appliance.model.decoding import decode
 from appliance.model.instance import Assignment
 from appliance.model.vip import PlacedVip, VipPlan
 
@@ -152,7 +153,7 @@ class VipKeeper:
     def _read(self) -> tuple[VipPlan, ...] | None:
         """None when the file is missing or damaged: a manager says it again."""
         try:
-            return msgspec.json.decode(self._plans_file.read_bytes(), type=tuple[VipPlan, ...])
+            return decode(self._plans_file.read_bytes(), tuple[VipPlan, ...])
         except FileNotFoundError:
             return None
         except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError
@@ -192,7 +193,7 @@ class PlacedBook:
 
     def _read(self) -> tuple[PlacedVip, ...]:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=tuple[PlacedVip, ...])
+            return decode(self._file.read_bytes(), tuple[PlacedVip, ...])
         except FileNotFoundError:
             return ()
         except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError

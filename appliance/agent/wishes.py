@@ -10,6 +10,7 @@ import msgspec
 from appliance.errors import Refused
 from appliance.host.files import set_aside, write_atomic
 from appliance.model.cluster import SYSTEM_SERVICE
+from appliance.model.decoding import decode
 from appliance.model.instance import Assignment
 from appliance.model.moment import now_text
 from appliance.model.wish import Action, Known, LocalWish
@@ -82,7 +83,7 @@ class LocalWishes:
 
     def _read(self) -> None:
         try:
-            kept = msgspec.json.decode(self._file.read_bytes(), type=_Kept)
+            kept = decode(self._file.read_bytes(), _Kept)
         except FileNotFoundError:
             return
         except ValueError as error:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import msgspec
-
 from appliance.errors import UsageError
+from appliance.model.decoding import decode
 
 Method = Literal["GET", "POST", "DELETE"]
 
@@ -24,7 +23,7 @@ class Call:
     def data[T](self, kind: type[T]) -> T:
         """The body as a `kind`; raises UsageError when it is not one."""
         try:
-            return msgspec.json.decode(self.body or b"{}", type=kind)
+            return decode(self.body or b"{}", kind)
         except ValueError as error:
             raise UsageError("The request's body is not what this address takes.", why=str(error)) from error
 

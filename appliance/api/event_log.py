@@ -15,6 +15,7 @@ import msgspec
 
 from appliance.api.chronicle import Draft, drafts
 from appliance.errors import ApplianceError
+from appliance.model.decoding import decode
 from appliance.model.event import Event
 from appliance.model.moment import now_text
 from appliance.store.mirror import Alteration, Mirror
@@ -145,7 +146,7 @@ def _read(file: Path) -> list[Event]:
     for each in (_older(file), file):
         for line in each.read_bytes().splitlines() if each.exists() else ():
             try:
-                found.append(msgspec.json.decode(line, type=Event))
+                found.append(decode(line, Event))
             except ValueError:
                 log.info("a line of %s does not parse", each)
     return found[-REMEMBERED:]

@@ -21,6 +21,7 @@ import msgspec
 from appliance.errors import ApplianceError, Refused
 from appliance.host.files import atomic_file
 from appliance.model.backup import BackupHeader
+from appliance.model.decoding import decode, decoder
 from appliance.security.recovery_key import key_id
 from appliance.security.stream import SALT_BYTES, SealedReader, SealedWriter, StreamDamaged, stream_key
 
@@ -134,7 +135,7 @@ def _header(source: BinaryIO, path: Path) -> tuple[BackupHeader, bytes]:
         )
     line = source.readline(_LONGEST_HEADER)
     with _refusing(path):
-        return msgspec.json.decode(line, type=BackupHeader), MAGIC + line
+        return decode(line, BackupHeader), MAGIC + line
 
 
 def _content(header: BackupHeader, sealed: SealedReader) -> Backup:
@@ -156,8 +157,7 @@ def _content(header: BackupHeader, sealed: SealedReader) -> Backup:
 
 
 def _lines(plain: Iterable[bytes]) -> Iterator[_Line]:
-    decoder: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
-    return map(decoder.decode, plain)
+    return map(decoder(_Line).decode, plain)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from appliance.delivery.runtime import EngineRuntime
 from appliance.host import mounts
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
+from appliance.model.decoding import decode
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def remove(layout: Layout, runtime: EngineRuntime, bridge: str) -> None:
 def _before(layout: Layout) -> Before | None:
     """None where our engine never ran. A damaged file is taken for that of a host that let everything through."""
     try:
-        return msgspec.json.decode(layout.before_file.read_bytes(), type=Before)
+        return decode(layout.before_file.read_bytes(), Before)
     except FileNotFoundError:
         return None
     except ValueError as error:

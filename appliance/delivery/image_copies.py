@@ -22,6 +22,7 @@ from appliance.errors import ApplianceError
 from appliance.host.files import write_if_changed
 from appliance.loop import Loop
 from appliance.model.cluster import Image
+from appliance.model.decoding import decode
 from appliance.store.state import State
 
 log = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 
 def _blobs(manifest: bytes) -> Iterator[_Blob]:
-    told = msgspec.json.decode(manifest, type=_Manifest)
+    told = decode(manifest, _Manifest)
     yield told.config
     yield from told.layers
 
@@ -176,7 +177,7 @@ def _digest(pull: str) -> str:
 
 def _read(file: Path) -> set[str]:
     try:
-        return set(msgspec.json.decode(file.read_bytes(), type=list[str]))
+        return set(decode(file.read_bytes(), list[str]))
     except FileNotFoundError:
         return set()
     except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError

@@ -17,6 +17,7 @@ import msgspec
 
 from appliance.delivery.joining import JoinAnswer, JoinRequest
 from appliance.errors import ApplianceError, LinkDown, Refused, WaitExpired
+from appliance.model.decoding import decode
 from appliance.security.ca import fingerprint, one_certificate
 
 log = logging.getLogger(__name__)
@@ -156,4 +157,4 @@ def _receive[T](connection: socket.socket, kind: type[T]) -> T:
         line = stream.readline(LARGEST_LINE)
     if not line.endswith(b"\n"):
         raise ValueError("it ended the connection")
-    return msgspec.json.decode(line, type=kind)
+    return decode(line, kind)

@@ -20,6 +20,7 @@ from appliance.errors import ApplianceError, LinkDown, LocalStateDamaged, Refuse
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 from appliance.model.cluster import LINK_PORT
+from appliance.model.decoding import decode
 from appliance.model.identity import NodeIdentity
 from appliance.model.node import Clock, Dial
 from appliance.security.ca import fingerprint, one_certificate
@@ -115,7 +116,7 @@ def is_called(token: ParsedToken, dial: Dial) -> bool:
 
 def _prepare(layout: Layout) -> Asked:
     try:
-        return msgspec.json.decode(layout.join_file.read_bytes(), type=Asked)
+        return decode(layout.join_file.read_bytes(), Asked)
     except FileNotFoundError:
         asked = Asked(node_id=new_id("n"), ssh_key=pki.make_host_key(layout))
         write_atomic(layout.join_file, msgspec.json.encode(asked))
@@ -184,7 +185,7 @@ def _ask(manager: str, authority: bytes, request: JoinRequest) -> JoinAnswer:
     if status != 200:
         raise _refusal(manager, status, content)
     try:
-        return msgspec.json.decode(content, type=JoinAnswer)
+        return decode(content, JoinAnswer)
     except ValueError as error:
         raise ApplianceError("The manager's answer is not understood.", where=manager, why=str(error)) from error
 

@@ -24,6 +24,7 @@ from typing import BinaryIO, Self
 import msgspec
 
 from appliance.errors import NotFound, PackageDamaged
+from appliance.model.decoding import decode
 
 PRELUDE_SIZE = 8192
 _HEADER = "appliance-package 1 manifest={:010d} signature={:010d} sha256={}\n"
@@ -230,7 +231,7 @@ class Package:
         if hashlib.sha256(bare + text).hexdigest() != said:
             raise PackageDamaged("manifest", "its sha256 is not the one written in the file", where=str(self.path))
         try:
-            manifest = msgspec.json.decode(text, type=Manifest)
+            manifest = decode(text, Manifest)
         except ValueError as error:
             raise PackageDamaged("manifest", str(error), where=str(self.path)) from error
         data_start = PRELUDE_SIZE + _HEADER_SIZE + manifest_size + signature_size

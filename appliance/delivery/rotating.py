@@ -11,6 +11,7 @@ import msgspec
 from appliance.delivery import authorities
 from appliance.host.layout import Layout
 from appliance.loop import Loop
+from appliance.model.decoding import decode
 from appliance.model.rotation import NewKeys, Rotation, missing, whose_turn
 from appliance.security.sealing import Seal
 from appliance.store import keys
@@ -67,7 +68,7 @@ class Rotating:
         rotation = self._state.rotation()
         if rotation is None:
             return None
-        new = msgspec.json.decode(self._seal.unseal(rotation.sealed, SEALED), type=NewKeys)
+        new = decode(self._seal.unseal(rotation.sealed, SEALED), NewKeys)
         if authorities.install(self._layout, rotation, new):
             log.info("authorities: %s", rotation.step)
             self._changed()

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.host.files import write_atomic
+from appliance.model.decoding import decode
 from appliance.model.stamp import Stamp
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Fence:
 def _read(file: Path, cluster: str) -> _Kept:
     nothing = _Kept(cluster)
     try:
-        kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
+        kept = decode(file.read_bytes(), _Kept)
     except FileNotFoundError:
         return nothing
     except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError

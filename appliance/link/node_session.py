@@ -14,6 +14,7 @@ from appliance.engine.engine import ExecSession, LogStream
 from appliance.errors import ApplianceError, EngineError, LinkDown
 from appliance.link.messages import LARGEST_MESSAGE, ChannelRequest, ExecRequest, LogsRequest, ProbeRequest
 from appliance.link.session import CONTROL, Stream, encode_error
+from appliance.model.decoding import decoder
 from appliance.model.measurement import Measurement
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class NodeSession(Stream, asyncssh.SSHServerSession[bytes]):
         if len(command) > LARGEST_MESSAGE:
             return False
         try:
-            self._request = msgspec.json.decode(command, type=ChannelRequest)
+            self._request = decoder(ChannelRequest).decode(command)
         except msgspec.DecodeError as error:
             log.warning("manager %s asked for something unknown: %s", self._manager, error)
             return False

@@ -8,6 +8,7 @@ import msgspec
 
 from appliance.errors import ApplianceError, LinkDown
 from appliance.link.messages import LARGEST_MESSAGE, ProbeRequest
+from appliance.model.decoding import decode
 from appliance.model.measurement import Measurement
 
 PATIENCE = 60.0
@@ -63,4 +64,4 @@ class Probing:
                 said += piece[1]
         finally:
             channel.close()
-        return msgspec.json.decode(said, type=tuple[Measurement, ...])
+        return decode(said, tuple[Measurement, ...])

@@ -21,6 +21,7 @@ from appliance.errors import (
     UsageError,
 )
 from appliance.link.messages import LARGEST_MESSAGE
+from appliance.model.decoding import decode, decoder
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class Messages[T]:
 
     def __init__(self, stream: Stream, kind: Any) -> None:
         self._stream = stream
-        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
+        self._decoder: msgspec.json.Decoder[T] = decoder(kind)
         self._tags = {each.__struct_config__.tag for each in get_args(kind)}
         self._rest = bytearray()
 
@@ -189,7 +190,7 @@ class Messages[T]:
 
     def _is_of_later(self, line: bytes) -> bool:
         try:
-            tag = msgspec.json.decode(line, type=_Tagged).type
+            tag = decode(line, _Tagged).type
         except ValueError:
             return False
         return tag not in self._tags
@@ -218,7 +219,7 @@ def encode_error(error: ApplianceError) -> tuple[str, str]:
 def decode_error(name: str, text: str) -> ApplianceError:
     """The error that the other end encoded; one of an unknown kind becomes an EngineError."""
     try:
-        labelled = msgspec.json.decode(text, type=dict[str, str])
+        labelled = decode(text, dict[str, str])
     except msgspec.DecodeError:
         labelled = {"what": text}
     return _ERRORS.get(name, EngineError)(

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.host.files import write_if_changed
+from appliance.model.decoding import decode
 from appliance.model.directory import DeployNames, Directory, Endpoint, Policy
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class DirectoryBook:
     def _read(self) -> Directory:
         """Nothing when the file is missing or damaged: a manager sends everything after the next hello."""
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=Directory)
+            return decode(self._file.read_bytes(), Directory)
         except FileNotFoundError:
             return Directory()
         except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError

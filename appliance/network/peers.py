@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.host.files import write_if_changed
+from appliance.model.decoding import decode
 from appliance.model.node import Peer
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ class PeerFile:
     def read(self) -> tuple[Peer, ...]:
         """Nothing when the file is missing or damaged: a manager sends them again."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=tuple[Peer, ...])
+            return decode(self._path.read_bytes(), tuple[Peer, ...])
         except FileNotFoundError:
             return ()
         except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError

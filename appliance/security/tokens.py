@@ -15,6 +15,7 @@ import msgspec
 
 from appliance.errors import UsageError
 from appliance.model.cluster import JoinToken
+from appliance.model.decoding import decode
 from appliance.model.moment import text_of
 from appliance.model.node import Role
 
@@ -72,7 +73,7 @@ def parse_token(text: str) -> ParsedToken:
         if not text.startswith(PREFIX) or len(text) > _LONGEST:
             raise ValueError(f"a token starts with {PREFIX} and is one word")
         data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        parsed = msgspec.json.decode(data, type=ParsedToken)
+        parsed = decode(data, ParsedToken)
         if not parsed.managers or len(parsed.authority) != 64:
             raise ValueError("it names no manager or no authority")
     except (ValueError, binascii.Error, msgspec.MsgspecError) as error:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from appliance.errors import LocalStateDamaged, NewerState
+from appliance.model import decoding
 
 SCHEMA = 1
 """The newest way of writing values that this release knows. A value without a field `schema` is of the first."""
@@ -30,9 +31,9 @@ def decode[T](data: bytes, kind: type[T], *, where: str) -> T:
     """Raises LocalStateDamaged, naming `where`, when `data` is not a `kind`; NewerState when its schema is newer."""
     try:
         # Nothing writes the number yet; a look for it costs less than reading every value twice.
-        if b'"schema":' in data and (schema := msgspec.json.decode(data, type=_Written).schema) > SCHEMA:
+        if b'"schema":' in data and (schema := decoding.decode(data, _Written).schema) > SCHEMA:
             raise _newer(where, schema)
-        return msgspec.json.decode(data, type=kind)
+        return decoding.decode(data, kind)
     except ValueError as error:  # also UnicodeDecodeError, which is no MsgspecError
         raise LocalStateDamaged(
             f"What is kept at {where} is not a readable {kind.__name__}.",

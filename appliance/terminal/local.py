@@ -19,6 +19,7 @@ import msgspec
 from appliance.engine.engine import ExecSession, LogStream
 from appliance.errors import ApplianceError, EngineError, UsageError
 from appliance.link.messages import ExecRequest, LogsRequest
+from appliance.model.decoding import decoder
 from appliance.model.wish import Action, LocalWish
 from appliance.terminal.frames import HEADER, STDERR, STDOUT, Frame, error_fields, length_of, packed, unpacked
 
@@ -41,7 +42,7 @@ class ChangeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="change"):
 
 
 LocalRequest = StateRequest | ChangeRequest | ExecRequest | LogsRequest
-_DECODER: msgspec.json.Decoder[LocalRequest] = msgspec.json.Decoder(LocalRequest)
+_DECODER: msgspec.json.Decoder[LocalRequest] = decoder(LocalRequest)
 
 
 class Channels(Protocol):
