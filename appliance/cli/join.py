@@ -61,7 +61,7 @@ def command(
     with Package.open() as package, starting.starting(layout):
         starting.check_package(package)
         if node_files.is_node(layout):
-            identity = _existing(layout, parsed)
+            identity = existing(layout, parsed)
             starting.install(layout, package)
         else:
             wished: Dial = dial or ("manager" if parsed.address else "agent")
@@ -76,14 +76,22 @@ def command(
         show({"node": identity.id, "name": identity.name, "cluster": identity.cluster_name}, output)
 
 
-def _existing(layout: Layout, token: ParsedToken) -> NodeIdentity:
-    """This node; raises Refused when it belongs to another cluster."""
+def existing(layout: Layout, token: ParsedToken) -> NodeIdentity:
+    """This node; raises Refused when it belongs to another cluster, or is an agent and the token would change that."""
     identity = node_files.read_identity(layout)
     if fingerprint(pki.read_authority(layout)) != token.authority:
         raise Refused(
             f"This host is a node of another cluster, {identity.cluster_name}.",
             where=str(layout.node_file),
             next="take it out there (appliance node rm), then here: appliance uninstall --purge, and join again",
+        )
+    if token.role == "manager" and "manager" not in identity.roles and identity.joined_with != token.id:
+        raise Refused(
+            f"This host is {identity.name}, an agent of this cluster.",
+            where=str(layout.node_file),
+            why="a token lets a new host in; it does not make a manager of a node that is there",
+            next=f"on a manager: appliance node promote {identity.name}",
+            page="managers#add-one",
         )
     return identity
 

@@ -103,6 +103,7 @@ def join(
         managers=answer.managers,
         engine=engine,
         clock=clock,
+        joined_with=token.id,
     )
     write_identity(layout, identity)
     layout.join_file.unlink(missing_ok=True)

@@ -9,7 +9,8 @@ from appliance.model.node import Clock, Dial, NodeSpec, Role
 class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """`managers`: addresses (HOST:PORT) of the managers' link. `engine`: path of the engine's socket, "" : our own.
     `vip`: the cluster's own address, as this node founded it with; "" on nodes that joined. `store_quota`: bytes that
-    etcd may take on this manager, 0 : the usual number."""
+    etcd may take on this manager, 0 : the usual number. `joined_with`: id of the token that let the node in, "" where
+    it was not let in by one, and after a demotion: joining again with that token then has nothing to finish."""
 
     id: str
     name: str
@@ -25,6 +26,7 @@ class NodeIdentity(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock = "host"
     vip: str = ""
     store_quota: int = 0
+    joined_with: str = ""
     moved: bool = False
     """`address` was set on the node itself, and no manager has confirmed it yet."""
 

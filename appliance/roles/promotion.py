@@ -50,7 +50,7 @@ class Office:
 
     def demote(self, message: Demotion) -> None:
         def demoted(now: NodeIdentity) -> NodeIdentity:
-            return msgspec.structs.replace(now, roles=("agent",), dial=message.dial, vip="")
+            return msgspec.structs.replace(now, roles=("agent",), dial=message.dial, vip="", joined_with="")
 
         if "manager" in node_files.read_identity(self._layout).roles:
             log.info("this node is to be a manager no more")

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from appliance.cli import appliance, starting
+from appliance.cli import appliance, join, starting
 from appliance.cli.up import checked_name
 from appliance.delivery import node_files, pki
 from appliance.delivery.install import install_release
@@ -17,7 +17,7 @@ from appliance.host.layout import Layout
 from appliance.host.process import write_pid_file
 from appliance.model.node import Role
 from appliance.security.ca import fingerprint, make_ca
-from appliance.security.tokens import create_token
+from appliance.security.tokens import create_token, parse_token
 from tests.unit.delivery.synthetic import make_package
 from tests.unit.delivery.test_node_files import IDENTITY
 
@@ -81,6 +81,24 @@ def test_a_node_of_another_cluster_does_not_join(layout: Layout, package: Path) 
     refused = refusal(layout, "join", token(make_ca("that", 0.0).certificate), "--yes")
     assert isinstance(refused, Refused) and "another cluster" in refused.what
     assert not layout.releases.exists()
+
+
+def test_a_token_makes_no_manager_of_an_agent(layout: Layout, package: Path) -> None:
+    authority = make_ca("this", 0.0).certificate
+    pki.write_authority(layout, authority)
+    node_files.write_identity(layout, IDENTITY)
+    refused = refusal(layout, "join", token(authority, "manager"), "--yes")
+    assert isinstance(refused, Refused) and "appliance node promote one" in refused.next
+    assert not layout.releases.exists()
+
+
+def test_the_token_that_let_a_manager_in_finishes_what_was_left(layout: Layout) -> None:
+    authority = make_ca("this", 0.0).certificate
+    pki.write_authority(layout, authority)
+    parsed = parse_token(token(authority, "manager"))
+    begun = replace(IDENTITY, joined_with=parsed.id)
+    node_files.write_identity(layout, begun)
+    assert join.existing(layout, parsed) == begun
 
 
 def test_up_on_an_agent_is_refused(layout: Layout, package: Path) -> None:

@@ -55,8 +55,10 @@ def closed_port() -> str:
 
 
 def test_a_host_becomes_a_node(cluster: Joinable, host: Layout, manager: tuple[str, Recorder]) -> None:
-    identity = ask(host, cluster.token(manager[0]))
+    token = cluster.token(manager[0])
+    identity = ask(host, token)
     assert node_files.read_identity(host) == identity
+    assert identity.joined_with == token.id
     assert (identity.name, identity.number, identity.cluster_id) == ("two", 2, "c1")
     assert pki.read_authority(host) == cluster.authority
     assert cluster.state.nodes.get(identity.id)

@@ -136,6 +136,7 @@ def test_a_manager_says_which_members_data_it_has_lost(world: World) -> None:
 
 def test_a_demoted_node_keeps_nothing_that_only_managers_have(world: World) -> None:
     before = files(world.node)
+    node_files.write_identity(world.node, replace(AGENT, joined_with="t-1"))
     world.office.promote(world.message())
     world.etcd_runs()
     world.office.demote(Demotion(dial="manager"))
