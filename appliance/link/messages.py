@@ -215,7 +215,7 @@ class Trust(Picture, frozen=True, kw_only=True, tag="trust"):
 class Promotion(Picture, frozen=True, kw_only=True, tag="promotion"):
     """Become a manager: `member` is the member of etcd (its id in hexadecimal) that was added for the node, `peers` are
     the others (node id → URL), `keys` what all managers share (`pki.SHARED`). `vip`: the cluster's own address; `life`:
-    seconds that the node's own certificates are to be good for.
+    seconds that the node's own certificates are to be good for; `store_quota` as in Cluster.
 
     The keys appear in no other message, and never in a log.
     """
@@ -225,6 +225,7 @@ class Promotion(Picture, frozen=True, kw_only=True, tag="promotion"):
     keys: dict[str, bytes]
     vip: str
     life: float
+    store_quota: int = 0
 
 
 class Demotion(Picture, frozen=True, kw_only=True, tag="demotion"):

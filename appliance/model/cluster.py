@@ -40,6 +40,7 @@ def etcd_peer_url(address: str) -> str:
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """Written by `up`. `certificate_life`: seconds that certificates are issued for.
+    `store_quota`: bytes that etcd may take on each manager, 0 : the usual number.
 
     `network` is the address range of the overlay in CIDR form; node number N uses its Nth /24.
     `ca_fingerprint` is the lower-case hex SHA-256 of the CA certificate in DER form. `time_servers`: names or addresses
@@ -61,6 +62,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: int = 0
     held: bool = False
     certificate_life: float = USUAL_LIFE
+    store_quota: int = 0
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

@@ -136,6 +136,7 @@ def _first_state(identity: NodeIdentity, wish: Wish, authority: str, password: s
             time_servers=wish.time_servers,
             vip=wish.vip,
             certificate_life=wish.certificate_life,
+            store_quota=wish.store_quota,
         ),
         admin=User(name=ADMIN, password=password, created_at=moment),
         node=NodeSpec(

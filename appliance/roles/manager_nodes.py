@@ -39,6 +39,7 @@ class ManagerNodes:
             keys=pki.read_shared(self._layout),
             vip=cluster.vip if cluster else "",
             life=cluster.certificate_life if cluster else USUAL_LIFE,
+            store_quota=cluster.store_quota if cluster else 0,
         )
         self._outlet.send(node, message)
 

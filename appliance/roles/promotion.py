@@ -41,16 +41,20 @@ class Office:
         log.info("this node becomes a manager: member %s of etcd", message.member)
         vip = message.vip.partition("/")[0]
         pki.make_manager_keys(layout, identity.id, identity.address, vip, time.time(), message.life)
-        write_sidecars(layout, identity, self._package)
+        write_sidecars(layout, msgspec.structs.replace(identity, store_quota=message.store_quota), self._package)
 
         def promoted(now: NodeIdentity) -> NodeIdentity:
-            return msgspec.structs.replace(now, roles=BOTH, dial="agent", vip=message.vip)
+            return msgspec.structs.replace(
+                now, roles=BOTH, dial="agent", vip=message.vip, store_quota=message.store_quota
+            )
 
         node_files.change_identity(layout, promoted)
 
     def demote(self, message: Demotion) -> None:
         def demoted(now: NodeIdentity) -> NodeIdentity:
-            return msgspec.structs.replace(now, roles=("agent",), dial=message.dial, vip="", joined_with="")
+            return msgspec.structs.replace(
+                now, roles=("agent",), dial=message.dial, vip="", store_quota=0, joined_with=""
+            )
 
         if "manager" in node_files.read_identity(self._layout).roles:
             log.info("this node is to be a manager no more")

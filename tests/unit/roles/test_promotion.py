@@ -49,7 +49,14 @@ class World:
 
     def message(self, member: str = "ab") -> Promotion:
         peers = {"n-1": "https://10.0.0.1:2380"}
-        return Promotion(member=member, peers=peers, keys=pki.read_shared(self.first), vip="10.0.0.100/24", life=3600.0)
+        return Promotion(
+            member=member,
+            peers=peers,
+            keys=pki.read_shared(self.first),
+            vip="10.0.0.100/24",
+            life=3600.0,
+            store_quota=256 * 2**20,
+        )
 
     def etcd_config(self) -> str:
         return (self.node.sidecar_files / "etcd/etcd.json").read_text()
@@ -76,6 +83,7 @@ def test_it_has_all_that_a_manager_needs(world: World) -> None:
     world.office.promote(world.message())
     identity = node_files.read_identity(world.node)
     assert (identity.roles, identity.dial, identity.vip) == (("manager", "agent"), "agent", "10.0.0.100/24")
+    assert (identity.store_quota, '"quota-backend-bytes": 268435456' in world.etcd_config()) == (256 * 2**20, True)
     assert pki.read_shared(world.node) == pki.read_shared(world.first)
     assert set(AssignmentBook(world.node.assignments).all()) == SIDECARS
     assert addresses_of((world.node.pki / "web/web.crt").read_bytes()) == ["10.0.0.2", "127.0.0.1", "10.0.0.100"]
