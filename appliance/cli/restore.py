@@ -18,6 +18,7 @@ from appliance.cli.times import local_time
 @click.argument("file")
 @key_options
 @click.option("--address", default="", help="Address of this host, where the manager had another one.")
+@click.option("--old-authorities", is_flag=True, help="Although nodes believe other authorities by now.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @click.option("--yes", is_flag=True, help="Never ask.")
 @waive_option
@@ -28,6 +29,7 @@ def restore(
     key: str | None,
     key_file: Path | None,
     address: str,
+    old_authorities: bool,
     dry_run: bool,
     yes: bool,
     waive: tuple[str, ...],
@@ -58,10 +60,14 @@ def restore(
     now = None if fresh else restoring.entries_now(layout)
     changed = [vars(change) for change in changes(now or {}, backup.entries)]
     if dry_run:
+        if trap := restoring.other_authorities(layout, backup):
+            click.echo(f"No node would let the manager in: {trap}.", err=True)
         _show_plan(changed, found, now is not None) if output == "table" else show(changed, output)
         return
     with Package.open() as package, starting.starting(layout):
         starting.check_package(package)
+        if not old_authorities:
+            restoring.refuse_other_authorities(layout, backup)
         restoring.refuse_living_managers(backup, identity)
         if fresh:
             host = preflight.Host(

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.agent.fronts import manager_answers
-from appliance.delivery import launch, node_files
+from appliance.delivery import launch, node_files, pki
 from appliance.delivery.backup_check import identity_in
 from appliance.delivery.backup_file import Backup, Kept
 from appliance.delivery.backup_folder import copy_to
@@ -30,6 +30,7 @@ from appliance.model.identity import NodeIdentity
 from appliance.model.node import Clock
 from appliance.roles.founding import write_sidecars
 from appliance.roles.own_member import credentials, endpoints
+from appliance.security.ssh import public_key_of
 from appliance.store import keys
 from appliance.store.etcd import EtcdStore
 from appliance.store.etcd_channels import EtcdChannels
@@ -94,6 +95,32 @@ def refuse_living_managers(backup: Backup, identity: NodeIdentity) -> None:
                 next="end its processes there (containers go on): appliance stop; then restore again",
                 page="backup#with-several-managers",
             )
+
+
+def other_authorities(layout: Layout, backup: Backup) -> str:
+    """Why nodes would not let in the manager that comes back on this host; "" where they would, as far as it knows.
+
+    A backup from before new authorities puts the old ones back, which nodes that have learnt the new ones alone do not
+    believe. A fresh host knows nothing of the nodes: "".
+    """
+    if not node_files.is_node(layout) or not pki.may_sign(layout):
+        return ""
+    signs = public_key_of(backup.files["pki/ssh-ca"].data.decode()).split()[1]
+    if signs in pki.read_link_authorities(layout).split():
+        return ""
+    return f"the authorities in it ({backup.header.made_at}) were replaced since, and nodes believe the new ones only"
+
+
+def refuse_other_authorities(layout: Layout, backup: Backup) -> None:
+    """Raises Refused."""
+    if why := other_authorities(layout, backup):
+        raise Refused(
+            "After this restore no node would let the manager in.",
+            where=str(layout.pki),
+            why=why,
+            next="restore a backup made since; to restore this one and join all nodes anew: --old-authorities",
+            page="backup#new-authorities",
+        )
 
 
 def entries_now(layout: Layout) -> dict[str, bytes] | None:

@@ -6,14 +6,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.delivery import node_files
+from appliance.delivery import node_files, pki
 from appliance.delivery.backup_folder import copy_to
 from appliance.errors import Refused, StoreUnavailable
 from appliance.host.files import write_atomic
 from appliance.host.layout import Layout
 from appliance.model.cluster import Cluster
 from appliance.roles.first_state import fill_if_empty
-from appliance.roles.restoring import identity_of_restored, refuse_foreign_address, refuse_living_managers
+from appliance.roles.restoring import (
+    identity_of_restored,
+    refuse_foreign_address,
+    refuse_living_managers,
+    refuse_other_authorities,
+)
 from appliance.store import keys
 from appliance.store.codec import decode
 from appliance.store.memory import MemoryStore
@@ -56,6 +61,30 @@ def test_another_node_is_refused(made: Restorable, tmp_path: Path, other: dict[s
 def test_an_address_that_the_host_does_not_have_is_refused() -> None:
     with pytest.raises(Refused, match="does not have the address"):
         refuse_foreign_address(msgspec.structs.replace(FIRST, address="203.0.113.9"))
+
+
+def test_a_backup_with_the_authorities_of_now_is_no_trap(made: Restorable) -> None:
+    refuse_other_authorities(made.layout, made.backup())
+
+
+def test_a_backup_from_before_new_authorities_is_refused_where_they_are(made: Restorable) -> None:
+    backup = made.backup()
+    pki.make_cluster_keys(made.layout, "test", FIRST.id, FIRST.address, 1_800_000_000.0)
+    with pytest.raises(Refused, match="no node would let the manager in") as refused:
+        refuse_other_authorities(made.layout, backup)
+    assert backup.header.made_at in refused.value.why
+
+
+def test_a_backup_from_before_new_authorities_fits_while_the_old_ones_are_still_believed(made: Restorable) -> None:
+    backup, file = made.backup(), made.layout.pki / "ssh-ca.pub"
+    old = file.read_text()
+    pki.make_cluster_keys(made.layout, "test", FIRST.id, FIRST.address, 1_800_000_000.0)
+    write_atomic(file, file.read_text() + old)
+    refuse_other_authorities(made.layout, backup)
+
+
+def test_a_fresh_host_knows_of_no_other_authorities(made: Restorable, tmp_path: Path) -> None:
+    refuse_other_authorities(Layout(tmp_path / "new"), made.backup())
 
 
 def test_managers_that_do_not_answer_are_no_reason_to_wait(made: Restorable) -> None:
