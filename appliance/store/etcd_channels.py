@@ -18,6 +18,7 @@ from appliance.model.cluster import ETCD_NAME
 from appliance.store.etcd_messages import messages, stubs
 
 CALL_SECONDS = 5.0
+"""What etcd needs to notice a leader that hangs and to choose another one, with some to spare: 4.5 s are too few."""
 ATTEMPT_SECONDS = 1.0
 """After which a call that may be made again is: what was on its way to a leader of etcd that died is lost."""
 LAST_SECONDS = 1.5
@@ -232,5 +233,9 @@ def _error(error: Exception, where: str) -> ApplianceError:
     ):
         return Refused("The store refuses this change.", where=where, why=details)
     return StoreUnavailable(
-        "The store cannot be reached.", where=where, why=f"{code.name}: {details}", next="see appliance status"
+        "The store cannot be reached.",
+        where=where,
+        why=f"more than half of the managers have to answer each other; {code.name}: {details}",
+        next="see which of them do: appliance status; look there whether this was done before you try it again",
+        page="managers#when-most-managers-are-lost",
     )
