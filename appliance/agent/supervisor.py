@@ -24,6 +24,7 @@ from appliance.agent.reporter import Reporter
 from appliance.agent.status import View, status_of, turns_in
 from appliance.agent.step import Create, Execute, Remove, Seen, Start, Step, Stop, image_of
 from appliance.agent.turns import Turns
+from appliance.agent.unheard import UnheardEnds
 from appliance.agent.work import Work, is_kept_up, runs_for_instance, stable_after
 from appliance.engine.container import INSTANCE_LABEL, ROOT_LABEL, NodePlaces, container_name
 from appliance.engine.engine import Engine, EngineEvent
@@ -42,7 +43,8 @@ class Supervisor:
     """A component. `clock` counts seconds; only its differences matter.
 
     `boot` tells one run of the node from the next; `connected` says whether the link to a manager is up; `note` is told
-    what happens to instances; `age_of` gives the seconds since a process began, None : nobody knows.
+    what happens to instances; `age_of` gives the seconds since a process began, None : nobody knows; `cgroup_of` as in
+    UnheardEnds.
     """
 
     name = "supervisor"
@@ -62,6 +64,7 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         note: Callable[[str, News], None] = lambda instance, news: None,
         age_of: Callable[[int], float | None] = lambda pid: None,
+        cgroup_of: Callable[[int], str] = lambda pid: "",
     ) -> None:
         self._book = book
         self._preparation = Preparation(images, self._brought)
@@ -77,6 +80,7 @@ class Supervisor:
         self._health = Health(engine, self.wake, clock)
         self._turns = Turns(self._advance, self._waits, self._observed.doubt, clock)
         self._events = EngineEvents(engine, {ROOT_LABEL: places.root_id}, self._look_at_everything, self._happened)
+        self._unheard = UnheardEnds(engine, self._observed, cgroup_of)
         self._lock = threading.Lock()
         self._trouble: dict[str, str] = {}
         self._remarks: dict[str, str] = {}
@@ -96,12 +100,12 @@ class Supervisor:
     # -- the component, from any thread ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        for part in (self._health, self._events, self._turns):
+        for part in (self._health, self._events, self._turns, self._unheard):
             part.start()
 
     def stop(self) -> None:
         """What is being done to an instance may go on in the engine; no container is stopped because of this."""
-        for part in (self._events, self._health, self._turns):
+        for part in (self._unheard, self._events, self._health, self._turns):
             part.stop()
 
     def wake(self, instance: str) -> None:

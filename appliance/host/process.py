@@ -54,6 +54,14 @@ def age_of(pid: int) -> float | None:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - mark.started / os.sysconf("SC_CLK_TCK")
 
 
+def cgroup_of(pid: int) -> str:
+    """The text of /proc/PID/cgroup (cgroups(7)); "" when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def plain_environment() -> dict[str, str]:
     """For processes of ours: proxy settings of whoever started us must not reach them."""
     return {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}

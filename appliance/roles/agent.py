@@ -34,7 +34,7 @@ from appliance.engine.docker import DockerEngine
 from appliance.errors import EngineUnavailable
 from appliance.host import facts, storage
 from appliance.host.layout import Layout
-from appliance.host.process import age_of
+from appliance.host.process import age_of, cgroup_of
 from appliance.link.agent_end import AgentLink, LinkState
 from appliance.link.door import NodeKeys
 from appliance.link.fence import Fence
@@ -270,6 +270,7 @@ def _components(
         connected,
         note=diary.note,
         age_of=age_of,
+        cgroup_of=cgroup_of,
     )
     entry_server = node_sidecars.entry_server(engine, book, layout, identity, package, supervisor.remark)
     time_server = node_sidecars.TimeServer(book, layout, identity, package)
